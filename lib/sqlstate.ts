@@ -1,0 +1,32 @@
+/**
+ * The SQLSTATE codes this proxy sends, each with when.
+ *
+ * @see https://www.postgresql.org/docs/18/errcodes-appendix.html
+ */
+export const SQLSTATE = {
+  /** A backend could not be reached, or would not speak TLS as asked. */
+  sqlclientUnableToEstablishSqlconnection: "08001",
+  /** A backend went away. */
+  connectionFailure: "08006",
+  /** The peer broke the protocol. */
+  protocolViolation: "08P01",
+  /** The client asked for something of the protocol we do not offer. */
+  featureNotSupported: "0A000",
+  /** The connection may not be made so: no TLS, a parameter that is not allowed. */
+  invalidAuthorizationSpecification: "28000",
+  /** The token was not good, or no rule lets its bearer in. */
+  invalidPassword: "28P01",
+  /** A limit of ours is reached. */
+  tooManyConnections: "53300",
+  /** The login took longer than `login_timeout`. */
+  queryCanceled: "57014",
+  /** We are shutting down. */
+  adminShutdown: "57P01",
+  /** We cannot serve yet, or no longer. */
+  cannotConnectNow: "57P03",
+  /** A bug of ours: the cause is in the log only. */
+  internalError: "XX000",
+} as const;
+
+/** A five-character SQLSTATE: ours, or one a backend sent. */
+export type Sqlstate = string;

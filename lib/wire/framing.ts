@@ -1,0 +1,92 @@
+import { protocolViolation } from "../errors.ts";
+import type { Message } from "./message.ts";
+
+/** One message as it came: which of those expected, and its body without type byte and length. */
+export interface Frame<M> {
+  readonly message: Message<M>;
+  readonly body: Uint8Array;
+}
+
+/** Bytes of a type byte and a length field. */
+export const HEADER_LENGTH = 5;
+
+/**
+ * Cuts a byte stream into the messages of a login.
+ *
+ * It decides 'complete, and small enough for this phase' from the header alone; what it holds is what the peer really
+ * sent, never what the peer merely declared.
+ */
+export class Framing {
+  #bytes = new Uint8Array(0);
+
+  /** Bytes received and not yet taken. */
+  get buffered(): number {
+    return this.#bytes.length;
+  }
+
+  /** Adds what was read; it is copied. */
+  push(chunk: Uint8Array): void {
+    const joined = new Uint8Array(this.#bytes.length + chunk.length);
+    joined.set(this.#bytes);
+    joined.set(chunk, this.#bytes.length);
+    this.#bytes = joined;
+  }
+
+  /** The first byte, left in place; `undefined` when there is none yet. */
+  peek(): number | undefined {
+    return this.#bytes[0];
+  }
+
+  /** Takes one byte; `undefined` when there is none yet. */
+  takeByte(): number | undefined {
+    return this.buffered === 0 ? undefined : this.#take(1)[0];
+  }
+
+  /** Takes everything that is buffered. */
+  takeAll(): Uint8Array<ArrayBuffer> {
+    return this.#take(this.buffered);
+  }
+
+  /**
+   * Takes one message of those expected; `null` when it is not complete yet.
+   *
+   * @throws {PgError} 08P01 when another message begins, or its length is impossible or over its limit
+   */
+  take<M>(expected: readonly Message<M>[]): Frame<M> | null {
+    const message = this.#expectedOf(expected);
+    if (message === null) return null;
+    const lengthAt = message.type === null ? 0 : 1;
+    if (this.buffered < lengthAt + 4) return null;
+    const length = new DataView(this.#bytes.buffer, this.#bytes.byteOffset).getUint32(lengthAt);
+    if (length < 4) throw protocolViolation(`invalid length of ${message.name}`);
+    if (length > message.maxLength) {
+      throw protocolViolation(`${message.name} is longer than the ${message.maxLength} bytes allowed`);
+    }
+    if (this.buffered < lengthAt + length) return null;
+    const body = this.#take(lengthAt + length).subarray(lengthAt + 4);
+    return { message, body };
+  }
+
+  #expectedOf<M>(expected: readonly Message<M>[]): Message<M> | null {
+    const untyped = expected.find((message) => message.type === null);
+    if (untyped !== undefined) return untyped;
+    const type = this.peek();
+    if (type === undefined) return null;
+    const message = expected.find((message) => message.type === type);
+    if (message !== undefined) return message;
+    const names = expected.map((message) => message.name).join(" or ");
+    throw protocolViolation(`expected ${names}, got message type ${printableType(type)}`);
+  }
+
+  #take(length: number): Uint8Array<ArrayBuffer> {
+    const taken = this.#bytes.subarray(0, length);
+    this.#bytes = this.#bytes.subarray(length);
+    return taken;
+  }
+}
+
+/** A type byte as a person can read it: its letter, or its number. */
+export function printableType(type: number): string {
+  const isLetter = type > 0x20 && type < 0x7f;
+  return isLetter ? `"${String.fromCharCode(type)}"` : `0x${type.toString(16).padStart(2, "0")}`;
+}
