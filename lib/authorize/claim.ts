@@ -1,0 +1,45 @@
+import { Mistake } from "./mistake.ts";
+
+/** Where a claim is in a token: the names to follow from the top, one object at a time. */
+export interface ClaimPath {
+  /** As it was written, for messages. */
+  readonly text: string;
+  readonly segments: readonly string[];
+}
+
+/**
+ * A dotted path such as `realm_access.roles`; a name holding a dot is quoted: `"https://example.com/claims".role`.
+ *
+ * @throws {Mistake} when a segment is empty or a quote is not closed
+ */
+export function parseClaimPath(text: string): ClaimPath {
+  const segments: string[] = [];
+  const segment = /"([^"]+)"(?=\.|$)|([^".]+)(?=\.|$)/y;
+  while (segment.lastIndex <= text.length) {
+    const found = segment.exec(text);
+    if (found === null) throw new Mistake("must be a dotted path of claim names, such as realm_access.roles");
+    segments.push(found[1] ?? found[2]);
+    segment.lastIndex += 1; // the dot, or past the end
+  }
+  return { text, segments };
+}
+
+/** The value at the path, or undefined: own properties of objects only, so a path never reaches a prototype or an index. */
+export function claimAt(claims: unknown, path: ClaimPath): unknown {
+  let value = claims;
+  for (const segment of path.segments) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    if (!Object.hasOwn(value, segment)) return undefined;
+    value = (value as Record<string, unknown>)[segment];
+  }
+  return value;
+}
+
+/**
+ * Whether the path is OIDC's `email`, which an issuer may let anybody type in: it counts only with `email_verified`.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims
+ */
+export function isEmail(path: ClaimPath): boolean {
+  return path.segments.length === 1 && path.segments[0] === "email";
+}

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { describe } from "../../lib/authorize/trail.ts";
+
+const rule = { index: 2 };
+
+Deno.test("describe() names the rule by its place and label", () => {
+  assert.equal(
+    describe({ rule: { index: 0, name: "dba" }, kind: "granted" }),
+    "rules[0] (dba) lets the client in",
+  );
+});
+
+Deno.test.each(
+  [
+    [{ rule, kind: "issuer_differs", issuer: "corp" }, "is for tokens of the issuer corp"],
+    [
+      { rule, kind: "email_not_verified" },
+      "looks at the claim email, which the issuer has not marked as verified",
+    ],
+    [
+      { rule, kind: "requirement_not_held", claim: "a.b" },
+      "requires a value of the claim a.b that the token does not have",
+    ],
+    [
+      { rule, kind: "claim_missing", claim: "sub" },
+      "looks at the claim sub, which the token has not as text",
+    ],
+    [{ rule, kind: "claim_does_not_match", claim: "sub" }, "does not match the claim sub"],
+    [{ rule, kind: "user_not_allowed" }, "does not allow the user the client asks for"],
+    [{ rule, kind: "database_not_allowed" }, "does not allow the database the client asks for"],
+    [{ rule, kind: "replication_not_allowed" }, "refuses: it does not allow replication"],
+    [
+      { rule, kind: "reserved_role", role: "root" },
+      "refuses: root is a reserved role, which it does not write out for one identity given as text",
+    ],
+  ] as const,
+)("describe() %o", (step, sentence) => {
+  assert.equal(describe(step), `rules[2] ${sentence}`);
+});
