@@ -1,0 +1,61 @@
+import * as v from "valibot";
+import { duration } from "../duration.ts";
+
+/** Where to listen: a host and a port, already taken apart. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+const ADDRESS_MESSAGE = 'must be an address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
+
+const address = v.pipe(
+  v.string(ADDRESS_MESSAGE),
+  v.rawTransform<string, ListenAddress>(({ dataset, addIssue, NEVER }) => {
+    const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(dataset.value);
+    const port = Number(parts?.[3]);
+    if (parts === null || port > 65535) {
+      addIssue({ message: ADDRESS_MESSAGE });
+      return NEVER;
+    }
+    return { host: parts[1] ?? parts[2], port };
+  }),
+);
+
+/** The table `[listen]`: where clients come in, and by which certificate they know us. */
+export const listenSchema = v.pipe(
+  v.strictObject({
+    address: v.optional(
+      v.union([v.pipe(v.array(address), v.minLength(1)), address], ADDRESS_MESSAGE),
+      "127.0.0.1:6432",
+    ),
+    certificate: v.optional(v.string("must be the path of a PEM file with the certificate and its chain")),
+    private_key: v.optional(v.string("must be the path of a PEM file with the private key")),
+    minimum_tls_version: v.optional(
+      v.picklist(["TLSv1.2", "TLSv1.3"], 'must be "TLSv1.2" or "TLSv1.3"'),
+      "TLSv1.2",
+    ),
+    insecure_plaintext: v.optional(v.boolean("must be true or false"), false),
+    login_timeout: v.optional(duration({ minMs: 100 }), "30s"),
+  }),
+  v.forward(
+    v.partialCheck(
+      [["certificate"], ["insecure_plaintext"]],
+      ({ certificate, insecure_plaintext }) => certificate !== undefined || insecure_plaintext,
+      "is required: tokens travel only inside TLS (insecure_plaintext = true lets them travel in clear)",
+    ),
+    ["certificate"],
+  ),
+  v.forward(
+    v.partialCheck(
+      [["certificate"], ["private_key"]],
+      ({ certificate, private_key }) => (certificate === undefined) === (private_key === undefined),
+      "must be given together with certificate",
+    ),
+    ["private_key"],
+  ),
+);
+
+/** The table `[listen]` as read. */
+export type ListenSettings = v.InferOutput<typeof listenSchema>;
