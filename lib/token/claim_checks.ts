@@ -1,0 +1,108 @@
+import { TokenRefused } from "./refused_token.ts";
+import type { IssuerSettings } from "./schema.ts";
+
+type Claims = Readonly<Record<string, unknown>>;
+
+/** How far clocks may be apart, in seconds. */
+export const CLOCK_SKEW_SECONDS = 60;
+
+/** Kinds of token accepted when `types` is not set: what the sessions of people and programs use. */
+const DEFAULT_TYPES = ["JWT", "at+jwt"];
+
+/**
+ * Refuses a kind of token that is not meant for signing in here, such as a logout token or an ID token.
+ *
+ * @throws {TokenRefused} type
+ * @see RFC 8725 section 3.11, RFC 9068 section 4
+ */
+export function checkType(typ: string | undefined, { types }: IssuerSettings): void {
+  if (typ === undefined && types === undefined) return;
+  if (typ !== undefined && (types ?? DEFAULT_TYPES).map(mediaType).includes(mediaType(typ))) return;
+  throw new TokenRefused("type", "The header's typ is not one the issuer's types accept");
+}
+
+/**
+ * Checks every claim but `iss`, which has chosen the issuer.
+ *
+ * @throws {TokenRefused} expired, not_yet_valid, audience, client, claim, bound, malformed
+ * @see RFC 7519 section 4.1
+ */
+export function checkClaims(claims: Claims, settings: IssuerSettings, nowMs: number): void {
+  checkTimes(claims, nowMs / 1000);
+  checkAudience(claims, settings.audience);
+  checkClient(claims, settings.clients);
+  checkRequired(claims, settings.required_claims ?? {});
+  // The bearer of a bound token must prove that it holds a key, and a password exchange has no place for the proof.
+  if (Object.hasOwn(claims, "cnf")) throw new TokenRefused("bound", "The token is bound to a key by cnf");
+}
+
+/** The claim of exactly this name, else the one that its dots lead to; `undefined` when there is none. */
+export function claimAt(claims: Claims, path: string): unknown {
+  // Names that are URLs have dots themselves: "https://example.com/roles".
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const name of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Claims)[name];
+  }
+  return value;
+}
+
+function checkTimes(claims: Claims, nowSeconds: number): void {
+  const exp = timeClaim(claims, "exp", "expired");
+  if (exp === undefined) throw new TokenRefused("expired", "The token has no exp");
+  if (exp <= 0) throw new TokenRefused("expired", "The token's exp is not after 1970");
+  if (nowSeconds >= exp + CLOCK_SKEW_SECONDS) throw new TokenRefused("expired", "The token has expired");
+  for (const name of ["nbf", "iat"]) {
+    const time = timeClaim(claims, name, "not_yet_valid");
+    if (time !== undefined && time > nowSeconds + CLOCK_SKEW_SECONDS) {
+      throw new TokenRefused("not_yet_valid", `The token's ${name} is in the future; compare the clocks`);
+    }
+  }
+}
+
+/** A NumericDate, in seconds. JSON's 1e309 reads as Infinity: a token for ever. */
+function timeClaim(claims: Claims, name: string, fault: "expired" | "not_yet_valid"): number | undefined {
+  if (!Object.hasOwn(claims, name)) return undefined;
+  const time = claims[name];
+  if (typeof time === "number" && Number.isFinite(time)) return time;
+  throw new TokenRefused(fault, `The token's ${name} is not a finite number`);
+}
+
+/** Equality of strings, or membership of an array; never a part of a string. */
+function checkAudience(claims: Claims, accepted: readonly string[]): void {
+  const aud = Object.hasOwn(claims, "aud") ? claims.aud : undefined;
+  if (Array.isArray(aud) ? aud.some((one) => accepted.includes(one)) : accepted.includes(aud as string)) {
+    return;
+  }
+  throw new TokenRefused("audience", "The token's aud is not one of the issuer's audience");
+}
+
+/** `azp` and `client_id` both name whom the token was issued to: each that is there must be known. */
+function checkClient(claims: Claims, clients: readonly string[] | undefined): void {
+  if (clients === undefined) return;
+  const named = ["azp", "client_id"].filter((name) => Object.hasOwn(claims, name));
+  if (named.length === 0) throw new TokenRefused("client", "The token has neither azp nor client_id");
+  for (const name of named) {
+    if (!clients.includes(claims[name] as string)) {
+      throw new TokenRefused("client", `The token's ${name} is not one of the issuer's clients`);
+    }
+  }
+}
+
+function checkRequired(claims: Claims, required: NonNullable<IssuerSettings["required_claims"]>): void {
+  for (const [path, wanted] of Object.entries(required)) {
+    const accepted: unknown[] = Array.isArray(wanted) ? wanted : [wanted];
+    const value = claimAt(claims, path);
+    const holds = Array.isArray(value)
+      ? value.some((one) => accepted.includes(one))
+      : accepted.includes(value);
+    if (!holds) throw new TokenRefused("claim", `The token lacks the required claim "${path}" or its value`);
+  }
+}
+
+/** @see RFC 7515 section 4.1.9: case does not count, and "application/" may be left out when no other slash follows. */
+function mediaType(typ: string): string {
+  const lower = typ.toLowerCase();
+  return lower.includes("/") ? lower : `application/${lower}`;
+}

@@ -1,0 +1,111 @@
+/** Largest discovery document or key set read, in bytes. */
+export const MAX_DOCUMENT_BYTES = 64 * 1024;
+
+/** How long one document may take from the request to its last byte, in milliseconds. */
+export const DOCUMENT_TIMEOUT_MS = 5_000;
+
+/** What fetching needs from outside. */
+export interface FetchOptions {
+  readonly fetch: typeof fetch;
+  /** Aborts the request when the verifier is closed. */
+  readonly signal: AbortSignal;
+  readonly insecureHttp: boolean;
+  readonly timeoutMs?: number;
+}
+
+/** A document could not be had; the message is a sentence for the operator. */
+export class DocumentUnavailable extends Error {
+  override readonly name = "DocumentUnavailable";
+}
+
+/**
+ * Fetches a JSON object of at most 64 KiB within 5 s, following no redirect.
+ *
+ * @throws {DocumentUnavailable} when anything at all goes wrong
+ */
+export async function fetchDocument(url: URL, options: FetchOptions): Promise<Record<string, unknown>> {
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && options.insecureHttp)) {
+    throw new DocumentUnavailable(
+      `${url} is not https; use an https URL, or set insecure_http = true for a test`,
+    );
+  }
+  const text = await fetchText(url, options);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new DocumentUnavailable(
+      `${url} did not answer with JSON; compare the URL with the issuer's documentation`,
+    );
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new DocumentUnavailable(`${url} did not answer with a JSON object`);
+}
+
+async function fetchText(
+  url: URL,
+  { fetch, signal, timeoutMs = DOCUMENT_TIMEOUT_MS }: FetchOptions,
+): Promise<string> {
+  using deadline = new Deadline(timeoutMs);
+  try {
+    const response = await fetch(url, {
+      // A redirect would let the issuer's web server choose any address inside our network.
+      redirect: "manual",
+      headers: { accept: "application/json" },
+      signal: AbortSignal.any([signal, deadline.signal]),
+    });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new DocumentUnavailable(`${url} answered ${describeStatus(response)}`);
+    }
+    return await readText(response, url);
+  } catch (error) {
+    if (error instanceof DocumentUnavailable) throw error;
+    if (deadline.signal.aborted) {
+      throw new DocumentUnavailable(`${url} did not answer within ${timeoutMs} ms`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DocumentUnavailable(`${url} could not be fetched: ${reason}`);
+  }
+}
+
+function describeStatus({ status, type }: Response): string {
+  const isRedirect = type === "opaqueredirect" || (status >= 300 && status < 400);
+  return isRedirect ? "with a redirect, which is not followed; give the final URL" : `with status ${status}`;
+}
+
+/** Counts while streaming: neither Content-Length nor the size before decompression can be believed. */
+async function readText(response: Response, url: URL): Promise<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.byteLength;
+    // Leaving the loop by a throw cancels the body.
+    if (length > MAX_DOCUMENT_BYTES) {
+      throw new DocumentUnavailable(`${url} answered with more than ${MAX_DOCUMENT_BYTES} bytes`);
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** Unlike AbortSignal.timeout its timer ends with the block. */
+class Deadline {
+  readonly #controller = new AbortController();
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(timeoutMs: number) {
+    this.#timer = setTimeout(() => this.#controller.abort(), timeoutMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,35 @@
+/** Why a token was refused: a stable word for the log and the metrics, never for the client. */
+export type TokenFault =
+  | "not_a_token"
+  | "too_long"
+  | "malformed"
+  | "encrypted"
+  | "unknown_issuer"
+  | "algorithm"
+  | "unknown_key"
+  | "signature"
+  | "audience"
+  | "expired"
+  | "not_yet_valid"
+  | "type"
+  | "client"
+  | "claim"
+  | "critical"
+  | "bound"
+  | "keys_unavailable";
+
+/**
+ * The token is not good. The message is the reason for the log: it names members of the token, never their values,
+ * because before its signature is checked a token says whatever an attacker wants in the log.
+ *
+ * There is deliberately no `cause`: parsers and libraries quote their input in theirs.
+ */
+export class TokenRefused extends Error {
+  override readonly name = "TokenRefused";
+  readonly fault: TokenFault;
+
+  constructor(fault: TokenFault, reason: string) {
+    super(reason);
+    this.fault = fault;
+  }
+}

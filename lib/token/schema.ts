@@ -1,0 +1,156 @@
+import * as v from "valibot";
+import { ALGORITHM_NAMES } from "./algorithms.ts";
+
+const text = (key: string) =>
+  v.pipe(v.string(`"${key}" must be text`), v.nonEmpty(`"${key}" must not be empty`));
+const flag = (key: string) => v.boolean(`"${key}" must be true or false`);
+const texts = (key: string) =>
+  v.pipe(
+    v.array(text(key), `"${key}" must be an array of text`),
+    v.nonEmpty(`"${key}" must have at least one element`),
+  );
+
+const algorithms = v.pipe(
+  v.array(
+    v.picklist(ALGORITHM_NAMES, `"algorithms" may hold only ${ALGORITHM_NAMES.join(", ")}`),
+    '"algorithms" must be an array of text',
+  ),
+  v.nonEmpty('"algorithms" must have at least one element'),
+);
+
+const CLAIM_VALUE = "A required claim must be text, a number, true or false, or an array of these;" +
+  " put a path with dots in quotes";
+const claimValue = v.union([v.string(), v.number(), v.boolean()], CLAIM_VALUE);
+const claimValues = v.pipe(
+  v.array(claimValue, CLAIM_VALUE),
+  v.nonEmpty("A required claim must have at least one accepted value"),
+);
+
+const table = v.strictObject({
+  /** What rules and the log call this issuer. */
+  name: text("name"),
+  /** The issuer's URL, exactly as its tokens' `iss`: keys are found by OpenID Connect Discovery. */
+  url: v.optional(text("url")),
+  /** Or: where its key set is. */
+  jwks_url: v.optional(text("jwks_url")),
+  /** Or: files of PEM public keys or certificates; `*` and `?` in the file name. */
+  signing_keys: v.optional(texts("signing_keys")),
+  /** The `iss` to expect, with `jwks_url` or `signing_keys`. */
+  issuer: v.optional(text("issuer")),
+  /** Hosts besides the issuer's own that discovery may name for the key set. */
+  jwks_hosts: v.optional(texts("jwks_hosts")),
+  /** One of these must be in `aud`. */
+  audience: texts("audience"),
+  algorithms: v.optional(algorithms, ["ES256", "RS256"]),
+  /** Accepted `typ` of the header; without it: none, `JWT` or `at+jwt`. */
+  types: v.optional(texts("types")),
+  /** Claim path → the value, or the values of which one must hold. */
+  required_claims: v.optional(v.record(
+    v.string(),
+    v.union([claimValue, claimValues], CLAIM_VALUE),
+    '"required_claims" must be a table',
+  )),
+  /** Accepted `azp` or `client_id`. */
+  clients: v.optional(texts("clients")),
+  /** Lets `http://` URLs pass: for tests and sidecars only. */
+  insecure_http: v.optional(flag("insecure_http"), false),
+  /** A rule on `email` also needs `email_verified` to be true. */
+  require_email_verified: v.optional(flag("require_email_verified"), true),
+}, explainTable);
+
+/** Schema of one `[[issuers]]` table. */
+export const issuerSchema = v.pipe(
+  table,
+  at(
+    "url",
+    (issuer) => countSources(issuer) === 1,
+    'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
+  ),
+  at(
+    "issuer",
+    ({ issuer, url }) => url !== undefined || issuer !== undefined,
+    '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
+  ),
+  at(
+    "issuer",
+    ({ issuer, url }) => url === undefined || issuer === undefined,
+    'Remove "issuer": with "url" the tokens\' iss must be that URL itself',
+  ),
+  at(
+    "jwks_hosts",
+    ({ jwks_hosts, url }) => jwks_hosts === undefined || url !== undefined,
+    '"jwks_hosts" is only for issuers with "url"',
+  ),
+  at("url", ({ url }) => isUrl(url), '"url" must be a URL without credentials, query and fragment'),
+  at(
+    "jwks_url",
+    ({ jwks_url }) => isUrl(jwks_url, { query: true }),
+    '"jwks_url" must be a URL without credentials and fragment',
+  ),
+  at(
+    "url",
+    ({ url, insecure_http }) => isSecure(url, insecure_http),
+    '"url" must begin with https:// unless insecure_http = true',
+  ),
+  at(
+    "jwks_url",
+    ({ jwks_url, insecure_http }) => isSecure(jwks_url, insecure_http),
+    '"jwks_url" must begin with https:// unless insecure_http = true',
+  ),
+);
+
+/** One `[[issuers]]` table, checked and with its defaults; keys are those of the file. */
+export type IssuerSettings = v.InferOutput<typeof issuerSchema>;
+
+/** Schema of `max_token_bytes`: the longest token looked at, in bytes. */
+export const maxTokenBytesSchema = v.optional(
+  v.pipe(
+    v.number('"max_token_bytes" must be a number'),
+    v.integer('"max_token_bytes" must be a whole number'),
+    v.minValue(256, '"max_token_bytes" must be at least 256'),
+    v.maxValue(65535, '"max_token_bytes" must be at most 65535'),
+  ),
+  16384,
+);
+
+type Table = v.InferOutput<typeof table>;
+
+type CrossChecked = Pick<
+  Table,
+  "url" | "jwks_url" | "signing_keys" | "issuer" | "jwks_hosts" | "insecure_http"
+>;
+
+/** A check over several keys, run even while others are wrong so that all mistakes are told at once. */
+function at(key: keyof CrossChecked, holds: (issuer: CrossChecked) => boolean, message: string) {
+  return v.forward(
+    v.partialCheck<Table, typeof CROSS_CHECKED, CrossChecked, string>(CROSS_CHECKED, holds, message),
+    [key],
+  );
+}
+
+const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jwks_hosts"], [
+  "insecure_http",
+]] as const;
+
+function countSources({ url, jwks_url, signing_keys }: CrossChecked): number {
+  return [url, jwks_url, signing_keys].filter((source) => source !== undefined).length;
+}
+
+function isUrl(value: string | undefined, allowed = { query: false }): boolean {
+  if (value === undefined) return true;
+  const url = URL.parse(value);
+  if (url === null || !["https:", "http:"].includes(url.protocol)) return false;
+  return url.username === "" && url.password === "" && !value.includes("#") &&
+    (allowed.query || !value.includes("?"));
+}
+
+function isSecure(value: string | undefined, insecureHttp: boolean): boolean {
+  return value === undefined || insecureHttp === true || URL.parse(value)?.protocol !== "http:";
+}
+
+function explainTable(issue: v.StrictObjectIssue): string {
+  const key = issue.path?.at(-1)?.key;
+  if (issue.expected === "never") return `Unknown key "${String(key)}" in [[issuers]]`;
+  if (issue.expected === "Object") return "[[issuers]] must be a table";
+  return `"${String(key)}" is missing`;
+}

@@ -1,0 +1,30 @@
+/** What a verifier reports while it runs; nothing in it comes from an unverified token. */
+export type TokenEvent =
+  /** The key set was fetched and differs from the one before. */
+  | { readonly kind: "key_set_changed"; readonly issuer: string; readonly keys: number }
+  /** The key set could not be had; the keys of before, if any, stay in use up to an hour. */
+  | { readonly kind: "key_set_failed"; readonly issuer: string; readonly problem: string }
+  /** A key of the set cannot be used: its place in the set, counted from 0, and a clause that says why. */
+  | {
+    readonly kind: "key_skipped";
+    readonly issuer: string;
+    readonly index: number;
+    readonly reason: string;
+  };
+
+/** Something is wrong with one issuer: its name in the configuration, and a sentence. */
+export interface IssuerProblem {
+  readonly issuer: string;
+  readonly message: string;
+}
+
+/** Every problem found while issuers were set up, one sentence each in `problems`. */
+export class IssuersMisconfigured extends Error {
+  override readonly name = "IssuersMisconfigured";
+  readonly problems: readonly IssuerProblem[];
+
+  constructor(problems: readonly IssuerProblem[]) {
+    super(problems.map(({ issuer, message }) => `Issuer "${issuer}": ${message}`).join("\n"));
+    this.problems = problems;
+  }
+}
