@@ -40,9 +40,13 @@ export async function openIssuers(
   const problems = [...doubles(issuers)];
   for (const settings of issuers) {
     const opened = await openKeys(settings, outside);
-    if (Array.isArray(opened)) {
-      problems.push(...opened.map((message) => ({ issuer: settings.name, message })));
-    } else known.push({ settings, iss: issOf(settings), keys: opened as KeySource });
+    switch (opened.kind) {
+      case "source":
+        known.push({ settings, iss: issOf(settings), keys: opened.source });
+        break;
+      case "problems":
+        problems.push(...opened.problems.map((message) => ({ issuer: settings.name, message })));
+    }
   }
   if (problems.length > 0) throw new IssuersMisconfigured(problems);
   return known;

@@ -68,7 +68,7 @@ export const issuerSchema = v.pipe(
   ),
   at(
     "issuer",
-    ({ issuer, url }) => url !== undefined || issuer !== undefined,
+    ({ issuer, jwks_url, signing_keys }) => issuer !== undefined || (jwks_url ?? signing_keys) === undefined,
     '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
   ),
   at(
