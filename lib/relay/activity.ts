@@ -1,0 +1,123 @@
+import type { TransactionStatus } from "../wire/backend.ts";
+
+// What passes, by type byte. Frontend (F) and backend (B) use the same letters for different messages.
+const F_QUERY = 0x51; // Q
+const F_FUNCTION_CALL = 0x46; // F
+const F_SYNC = 0x53; // S
+const F_FLUSH = 0x48; // H
+const F_COPY_DONE = 0x63; // c
+const F_COPY_FAIL = 0x66; // f
+const F_TERMINATE = 0x58; // X
+const F_COPY_DATA = 0x64; // d
+const B_READY_FOR_QUERY = 0x5a; // Z
+const B_COPY_IN_RESPONSE = 0x47; // G
+const B_COPY_BOTH_RESPONSE = 0x57; // W
+const B_ERROR_RESPONSE = 0x45; // E
+
+const STATUS: { readonly [byte: number]: TransactionStatus } = { 0x49: "I", 0x54: "T", 0x45: "E" };
+
+/**
+ * Whether a session is doing anything, from the headers that pass.
+ *
+ * Idle means: every Query, FunctionCall and Sync sent has had its ReadyForQuery, nothing is sent that waits for a Sync,
+ * and the last status was `I`. Counting answers, not looking at the last one, is what pipelining asks for: the
+ * ReadyForQuery of query 1 says nothing of query 2, which is already on its way.
+ *
+ * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ */
+export class Activity {
+  /** Runs of requests not answered yet, oldest first: which are Syncs matters to COPY. */
+  readonly #awaited: { isSync: boolean; count: number }[] = [];
+  #hasUnsynced = false;
+  #isCopyingIn = false;
+  #status: TransactionStatus = "I";
+  #answered = 0;
+  #isTerminated = false;
+
+  /** The transaction status of the last ReadyForQuery. */
+  get transactionStatus(): TransactionStatus {
+    return this.#status;
+  }
+
+  /** Nothing is asked and unanswered: there is no query a cancel could mean. */
+  get isQuiet(): boolean {
+    return this.#awaited.length === 0 && !this.#hasUnsynced;
+  }
+
+  /** Quiet, and outside a transaction: the session can be ended and nothing is lost. */
+  get isIdle(): boolean {
+    return this.isQuiet && this.#status === "I";
+  }
+
+  /** How many ReadyForQuery have passed: tells one moment of being busy from another. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** The client has said Terminate: its leaving is no accident. */
+  get isTerminated(): boolean {
+    return this.#isTerminated;
+  }
+
+  /** Notes a message of the client. */
+  frontendMessage(type: number): void {
+    switch (type) {
+      case F_COPY_DATA:
+        return;
+      case F_QUERY:
+      case F_FUNCTION_CALL:
+        return this.#await(false);
+      case F_SYNC:
+        // A backend in copy-in mode ignores Sync and Flush: no ReadyForQuery will come for them.
+        if (!this.#isCopyingIn) this.#await(true);
+        this.#hasUnsynced = false;
+        return;
+      case F_COPY_DONE:
+      case F_COPY_FAIL:
+        this.#isCopyingIn = false;
+        return;
+      case F_TERMINATE:
+        this.#isTerminated = true;
+        return;
+      case F_FLUSH:
+        return;
+      default:
+        this.#hasUnsynced = true;
+    }
+  }
+
+  /** Notes a message of the backend; `firstByte` is its body's first, or -1. */
+  backendMessage(type: number, firstByte: number): void {
+    switch (type) {
+      case B_READY_FOR_QUERY:
+        this.#isCopyingIn = false;
+        this.#status = STATUS[firstByte] ?? this.#status;
+        this.#answered++;
+        return this.#answer();
+      case B_COPY_IN_RESPONSE:
+      case B_COPY_BOTH_RESPONSE:
+        this.#isCopyingIn = true;
+        return this.#forgetSyncs();
+      case B_ERROR_RESPONSE:
+        this.#isCopyingIn = false;
+    }
+  }
+
+  #await(isSync: boolean): void {
+    const last = this.#awaited.at(-1);
+    if (last?.isSync === isSync) last.count++;
+    else this.#awaited.push({ isSync, count: 1 });
+  }
+
+  #answer(): void {
+    const first = this.#awaited[0];
+    if (first !== undefined && --first.count === 0) this.#awaited.shift();
+  }
+
+  /** Syncs sent ahead of the news that a COPY has begun are read in copy-in mode, and so ignored. */
+  #forgetSyncs(): void {
+    const queries = this.#awaited.filter((run) => !run.isSync);
+    if (queries.length < this.#awaited.length) this.#hasUnsynced = true;
+    this.#awaited.splice(0, this.#awaited.length, ...queries);
+  }
+}

@@ -1,0 +1,79 @@
+import { timingSafeEqual } from "node:crypto";
+import type { BackendKeyData } from "../wire/backend.ts";
+import type { ProtocolVersion } from "../wire/startup_packet.ts";
+
+/** What a session lets a matching CancelRequest do. */
+export interface Cancellable {
+  /** The address the session came from, without its port: a cancel must come from there too. */
+  readonly clientAddress: string;
+  /** Passes the cancel on to the backend, if there is a query it could mean. */
+  cancel(): Promise<void>;
+}
+
+/** A key handed to a client; disposing it makes it worthless. */
+export interface CancelKey extends Disposable {
+  readonly keyData: BackendKeyData;
+}
+
+/** Where the keys' randomness comes from: `crypto.getRandomValues`, or a test's. */
+export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => void;
+
+// What protocol 3.0 has room for, and what PostgreSQL 18 sends on 3.2.
+const SECRET_LENGTH = 4;
+const SECRET_LENGTH_3_2 = 32;
+
+/**
+ * The cancel keys of all sessions: the proxy's own, so that a backend's never leaves it.
+ *
+ * On protocol 3.0 the process id is random too, which makes 63 bits to guess instead of 32.
+ *
+ * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
+ */
+export class CancelKeys {
+  readonly #fillRandom: FillRandom;
+  readonly #byProcessId = new Map<
+    number,
+    { readonly secretKey: Uint8Array; readonly session: Cancellable }
+  >();
+
+  constructor(fillRandom: FillRandom = (bytes) => void crypto.getRandomValues(bytes)) {
+    this.#fillRandom = fillRandom;
+  }
+
+  /** How many sessions can be cancelled. */
+  get size(): number {
+    return this.#byProcessId.size;
+  }
+
+  /** Makes the key of one session. */
+  issue(session: Cancellable, { minor }: ProtocolVersion): CancelKey {
+    const secretKey = new Uint8Array(minor >= 2 ? SECRET_LENGTH_3_2 : SECRET_LENGTH);
+    this.#fillRandom(secretKey);
+    const processId = this.#unusedProcessId();
+    this.#byProcessId.set(processId, { secretKey, session });
+    return {
+      keyData: { kind: "BackendKeyData", processId, secretKey },
+      [Symbol.dispose]: () => void this.#byProcessId.delete(processId),
+    };
+  }
+
+  /** The session a CancelRequest means; `undefined` when the key or the address is wrong, which take alike long. */
+  find(processId: number, secretKey: Uint8Array, clientAddress: string): Cancellable | undefined {
+    const entry = this.#byProcessId.get(processId);
+    const expected = entry?.secretKey ?? secretKey;
+    const isSameLength = expected.length === secretKey.length;
+    // With nothing to compare with, the key is compared with itself: the work is the same.
+    const isSameKey = timingSafeEqual(isSameLength ? expected : secretKey, secretKey) && isSameLength;
+    return isSameKey && entry?.session.clientAddress === clientAddress ? entry.session : undefined;
+  }
+
+  #unusedProcessId(): number {
+    const bytes = new Uint8Array(4);
+    for (;;) {
+      this.#fillRandom(bytes);
+      // Clients print it as a signed number: keep it positive.
+      const processId = new DataView(bytes.buffer).getInt32(0) & 0x7fffffff;
+      if (processId !== 0 && !this.#byProcessId.has(processId)) return processId;
+    }
+  }
+}

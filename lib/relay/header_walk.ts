@@ -1,0 +1,93 @@
+import { protocolViolation } from "../errors.ts";
+import { HEADER_LENGTH } from "../wire/framing.ts";
+
+/**
+ * Told of each message as its header passes.
+ *
+ * @param type the type byte
+ * @param firstByte the first byte of the body, or -1 when the body is empty
+ */
+export type OnMessage = (type: number, firstByte: number) => void;
+
+/**
+ * Steps over the messages of one direction, reading nothing but headers and the first byte of each body.
+ *
+ * A message is reported as soon as these six bytes (five when the body is empty) have been seen, however they are cut
+ * into chunks. It holds at most five bytes of its own.
+ */
+export class HeaderWalk {
+  readonly #onMessage: OnMessage;
+  readonly #header = new Uint8Array(HEADER_LENGTH);
+  /** Header bytes seen of a message that a chunk's end cut short. */
+  #headerSeen = 0;
+  /** Bytes of the current body still to come. */
+  #bodyLeft = 0;
+  /** The type of a message whose header is complete and whose first body byte is still to come. */
+  #awaitingFirstByte = false;
+
+  constructor(onMessage: OnMessage) {
+    this.#onMessage = onMessage;
+  }
+
+  /** Whether the last chunk ended between two messages. */
+  get isBetweenMessages(): boolean {
+    return this.#headerSeen === 0 && this.#bodyLeft === 0;
+  }
+
+  /**
+   * Walks over one chunk.
+   *
+   * @throws {PgError} 08P01 when a length is impossible: where the next message begins is then unknown
+   */
+  walk(chunk: Uint8Array): void {
+    const end = chunk.length;
+    let at = 0;
+    while (at < end) {
+      if (this.#awaitingFirstByte) {
+        this.#awaitingFirstByte = false;
+        this.#onMessage(this.#header[0], chunk[at]);
+      }
+      if (this.#bodyLeft > 0) {
+        const step = Math.min(this.#bodyLeft, end - at);
+        this.#bodyLeft -= step;
+        at += step;
+        continue;
+      }
+      if (this.#headerSeen > 0 || end - at < HEADER_LENGTH) {
+        at = this.#collectHeader(chunk, at);
+        continue;
+      }
+      // The common case: a whole header in one piece. `>>> 0`: a length is unsigned, or a message could run backwards.
+      const length =
+        ((chunk[at + 1] << 24) | (chunk[at + 2] << 16) | (chunk[at + 3] << 8) | chunk[at + 4]) >>> 0;
+      const type = chunk[at];
+      at += HEADER_LENGTH;
+      if (length > 4 && at < end) {
+        this.#bodyLeft = length - 4;
+        this.#onMessage(type, chunk[at]);
+      } else {
+        this.#header[0] = type;
+        this.#beginBody(length);
+      }
+    }
+  }
+
+  #collectHeader(chunk: Uint8Array, from: number): number {
+    let at = from;
+    while (this.#headerSeen < HEADER_LENGTH && at < chunk.length) {
+      this.#header[this.#headerSeen++] = chunk[at++];
+    }
+    if (this.#headerSeen < HEADER_LENGTH) return at;
+    this.#headerSeen = 0;
+    const [, a, b, c, d] = this.#header;
+    this.#beginBody(((a << 24) | (b << 16) | (c << 8) | d) >>> 0);
+    return at;
+  }
+
+  #beginBody(length: number): void {
+    if (length < 4) throw protocolViolation("invalid message length");
+    this.#bodyLeft = length - 4;
+    if (length === 4) this.#onMessage(this.#header[0], -1);
+    else this.#awaitingFirstByte = true;
+  }
+}

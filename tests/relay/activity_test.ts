@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { Activity } from "../../lib/relay/activity.ts";
+
+// A script of headers: F:<letters> go to the backend, B:<letters> come from it; Z is written with its status, as ZI.
+Deno.test.each<[string, string, "idle" | "quiet" | "busy"]>([
+  ["at the beginning", "", "idle"],
+  ["a simple query asked", "F:Q", "busy"],
+  ["a simple query answered", "F:Q B:TDC ZI", "idle"],
+  ["A19 two queries sent, one answered", "F:QQ B:C ZI", "busy"],
+  ["two queries sent and answered", "F:QQ B:C ZI B:C ZI", "idle"],
+  ["in a transaction block", "F:Q B:C ZT", "quiet"],
+  ["in a failed transaction block", "F:Q B:E ZE", "quiet"],
+  ["extended query before its Sync", "F:PBDE", "busy"],
+  ["extended query with Flush, answered, before its Sync", "F:PBDEH B:12DC", "busy"],
+  ["extended query after its Sync", "F:PBDES", "busy"],
+  ["extended query answered", "F:PBDES B:12DC ZI", "idle"],
+  ["a pipeline of three Syncs, two answered", "F:PBES PBES PBES B:12C ZI B:12C ZI", "busy"],
+  ["a pipeline of three Syncs, all answered", "F:PBES PBES PBES B:12C ZI B:12C ZI B:12C ZI", "idle"],
+  ["Parse on its way while the query before it is answered", "F:Q P B:C ZI", "busy"],
+  ["FunctionCall asked", "F:F", "busy"],
+  ["FunctionCall answered", "F:F B:V ZI", "idle"],
+  ["COPY in, data on its way", "F:Q B:G F:dd", "busy"],
+  ["COPY in, done", "F:Q B:G F:dc B:C ZI", "idle"],
+  ["COPY in, failed by the client", "F:Q B:G F:f B:E ZI", "idle"],
+  ["COPY in by extended query: the Sync sent ahead is ignored by the backend", "F:PBES B:12G", "busy"],
+  ["COPY in by extended query, done and synced", "F:PBES B:12G F:dcS B:C ZI", "idle"],
+  ["COPY in by extended query, done and not yet synced", "F:PBES B:12G F:dc B:C", "busy"],
+  ["COPY in by extended query, failed at the backend", "F:PBES B:12G F:d B:E F:cS B:ZI", "idle"],
+  ["COPY out", "F:Q B:Hd", "busy"],
+  ["COPY out, done", "F:Q B:HddcC ZI", "idle"],
+  ["a notification while idle", "B:A", "idle"],
+  ["an answer nobody asked for", "B:ZI", "idle"],
+])("Activity %s (%s) is %s", (_name, script, expected) => {
+  const activity = run(script);
+  const is = activity.isIdle ? "idle" : activity.isQuiet ? "quiet" : "busy";
+  assert.equal(is, expected);
+});
+
+Deno.test("Activity notes Terminate", () => {
+  assert.equal(run("F:Q B:C ZI").isTerminated, false);
+  assert.equal(run("F:X").isTerminated, true);
+});
+
+Deno.test("Activity counts answers", () => {
+  assert.equal(run("F:QQ B:C ZI B:C ZI").answered, 2);
+});
+
+function run(script: string): Activity {
+  const activity = new Activity();
+  let fromFrontend = true;
+  for (const word of script.split(" ").filter((word) => word !== "")) {
+    const [direction, letters] = word.includes(":") ? word.split(":") : [null, word];
+    if (direction !== null) fromFrontend = direction === "F";
+    if (letters.startsWith("Z")) {
+      activity.backendMessage(0x5a, letters.charCodeAt(1));
+      continue;
+    }
+    for (const letter of letters) {
+      if (letter === "Z") continue;
+      if (fromFrontend) activity.frontendMessage(letter.charCodeAt(0));
+      else activity.backendMessage(letter.charCodeAt(0), -1);
+    }
+  }
+  return activity;
+}
