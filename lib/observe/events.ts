@@ -1,0 +1,90 @@
+// In: what sessions and the proxy report, as plain data. Out: whatever an observer makes of it: a log, metrics, an audit.
+// Nothing here knows a room: whoever reports hands over words and numbers, never a token or a password.
+// PostgreSQL documentation: Error Reporting and Logging, whose connection messages these resemble.
+
+/** Whoever is told what happens; it must not throw, and must not keep a session waiting. */
+export interface Observer {
+  (event: SessionEvent | ProxyEvent): void;
+}
+
+/** The connection an event belongs to. */
+export interface ConnectionFacts {
+  /** Counts from 1 since the program started. */
+  readonly id: number;
+  /** `ip:port` or `[v6]:port`. */
+  readonly clientAddress: string;
+}
+
+/** What a client asked for in its StartupMessage: all of it is the client's word. */
+export interface AskedFor {
+  readonly user?: string;
+  readonly database?: string;
+  readonly applicationName?: string;
+}
+
+/** What happens in one connection's life, in the order it can happen. */
+export type SessionEvent =
+  & { readonly connection: ConnectionFacts }
+  & (
+    | { readonly kind: "connection_opened" }
+    | { readonly kind: "tls_established"; readonly isDirect: boolean }
+    | { readonly kind: "cancel_requested"; readonly isKnown: boolean }
+    | {
+      readonly kind: "token_accepted";
+      readonly method: string;
+      readonly issuer: string;
+      readonly asked: AskedFor;
+    }
+    | (LoginRefusal & { readonly kind: "login_refused"; readonly asked: AskedFor })
+    | (Login & { readonly kind: "authenticated"; readonly asked: AskedFor })
+    | (Ending & { readonly kind: "session_ended" })
+  );
+
+/** Why a login came to nothing. */
+export interface LoginRefusal {
+  readonly sqlstate: string;
+  /** What the client was told. */
+  readonly message: string;
+  /** What it was not told. */
+  readonly reason?: string;
+  readonly blame: "frontend" | "backend" | "issuer" | "operator" | "proxy";
+  readonly cause?: unknown;
+  readonly durationMs: number;
+}
+
+/** A login that succeeded, at the backend too. */
+export interface Login {
+  /** The claim's value that a rule matched. */
+  readonly identity: string;
+  readonly issuer: string;
+  /** The rule's name, or its place: `rules[2]`. */
+  readonly rule: string;
+  readonly role: string;
+  readonly backend: string;
+  readonly database: string;
+  /** From the connection's acceptance. */
+  readonly durationMs: number;
+}
+
+/** How a session that had been logged in came to its end. */
+export interface Ending {
+  readonly how: "client_left" | "client_lost" | "backend_left" | "drained" | "ended_by_policy" | "failed";
+  readonly durationMs: number;
+  /** From the client to the backend. */
+  readonly bytesIn: number;
+  /** From the backend to the client. */
+  readonly bytesOut: number;
+  readonly cause?: unknown;
+}
+
+/** What happens to the proxy as a whole. */
+export type ProxyEvent =
+  | { readonly kind: "listening"; readonly address: string; readonly isTlsOffered: boolean }
+  | { readonly kind: "accept_paused"; readonly cause: unknown; readonly pauseMs: number }
+  | { readonly kind: "issuer_keys_changed"; readonly issuer: string; readonly keys: number }
+  | { readonly kind: "issuer_fetch_failed"; readonly issuer: string; readonly reason: string }
+  | { readonly kind: "configuration_reloaded"; readonly path: string }
+  /** The configuration of before stays in force. */
+  | { readonly kind: "configuration_refused"; readonly path: string; readonly problems: readonly string[] }
+  | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
+  | { readonly kind: "drained"; readonly sessionsCut: number };

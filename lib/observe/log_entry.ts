@@ -1,0 +1,111 @@
+import type { AskedFor, ConnectionFacts, ProxyEvent, SessionEvent } from "./events.ts";
+
+/** How much an entry matters; the configuration's own words. */
+export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
+
+/** One event as the log tells it. The field values are not yet escaped. */
+export interface LogEntry {
+  readonly level: LogLevel;
+  readonly message: string;
+  /** Fields without a value are left out. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** An event in the log's words. */
+export function logEntryOf(event: SessionEvent | ProxyEvent): LogEntry {
+  return "connection" in event ? entryOfSession(event) : entryOfProxy(event);
+}
+
+function entryOfSession(event: SessionEvent): LogEntry {
+  const who = connectionFields(event.connection);
+  switch (event.kind) {
+    case "connection_opened":
+      return { level: "debug", message: "connection opened", fields: who };
+    case "tls_established":
+      return { level: "debug", message: "TLS established", fields: { ...who, direct: event.isDirect } };
+    case "cancel_requested":
+      return { level: "debug", message: "cancel requested", fields: { ...who, known: event.isKnown } };
+    case "token_accepted": {
+      const { method, issuer, asked } = event;
+      return {
+        level: "debug",
+        message: "token accepted",
+        fields: { ...who, method, issuer, ...askedFields(asked) },
+      };
+    }
+    case "login_refused": {
+      const { sqlstate, message: told, reason, blame, cause, durationMs } = event;
+      const fields = { ...who, sqlstate, told, reason, blame, cause, ...askedFields(event.asked) };
+      return {
+        level: levelOf(blame),
+        message: "login refused",
+        fields: { ...fields, duration_ms: durationMs },
+      };
+    }
+    case "authenticated": {
+      const { identity, issuer, rule, role, backend, database, durationMs } = event;
+      const fields = { ...who, identity, issuer, rule, role, backend, ...askedFields(event.asked), database };
+      return {
+        level: "info",
+        message: "session authenticated",
+        fields: { ...fields, duration_ms: durationMs },
+      };
+    }
+    case "session_ended": {
+      const { how, durationMs, bytesIn, bytesOut, cause } = event;
+      const fields = { ...who, how, duration_ms: durationMs, bytes_in: bytesIn, bytes_out: bytesOut, cause };
+      return { level: how === "failed" ? "error" : "info", message: "session ended", fields };
+    }
+  }
+}
+
+function entryOfProxy(event: ProxyEvent): LogEntry {
+  switch (event.kind) {
+    case "listening": {
+      const { address, isTlsOffered } = event;
+      return { level: "info", message: "listening", fields: { address, tls: isTlsOffered } };
+    }
+    case "accept_paused": {
+      const { cause, pauseMs } = event;
+      return {
+        level: "error",
+        message: "accepting connections paused",
+        fields: { pause_ms: pauseMs, cause },
+      };
+    }
+    case "issuer_keys_changed": {
+      const { issuer, keys } = event;
+      return { level: "info", message: "key set of an issuer changed", fields: { issuer, keys } };
+    }
+    case "issuer_fetch_failed": {
+      const { issuer, reason } = event;
+      return { level: "warn", message: "key set of an issuer cannot be fetched", fields: { issuer, reason } };
+    }
+    case "configuration_reloaded":
+      return { level: "info", message: "configuration reloaded", fields: { path: event.path } };
+    case "configuration_refused": {
+      const { path, problems } = event;
+      const message = "configuration refused, the one of before stays in force";
+      return { level: "error", message, fields: { path, problems } };
+    }
+    case "draining": {
+      const { sessions, graceMs } = event;
+      return { level: "info", message: "draining", fields: { sessions, grace_ms: graceMs } };
+    }
+    case "drained":
+      return { level: "info", message: "drained", fields: { sessions_cut: event.sessionsCut } };
+  }
+}
+
+function connectionFields({ id, clientAddress }: ConnectionFacts) {
+  return { connection: id, client_address: clientAddress };
+}
+
+function askedFields({ user, database, applicationName }: AskedFor) {
+  return { user, database, application_name: applicationName };
+}
+
+function levelOf(blame: string): LogLevel {
+  if (blame === "frontend") return "info";
+  return blame === "operator" || blame === "proxy" ? "error" : "warn";
+}

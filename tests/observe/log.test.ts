@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
+import { openLog } from "../../lib/observe/log.ts";
+import type { LogSettings } from "../../lib/observe/schema.ts";
+import { Secret } from "../../lib/secret.ts";
+
+function logged(settings: LogSettings, ...events: (SessionEvent | ProxyEvent)[]): string[] {
+  const lines: string[] = [];
+  using log = openLog(settings, (line) => lines.push(line));
+  for (const event of events) log.observe(event);
+  return lines.map((line) => line.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/, "TIME"));
+}
+
+const connection = { id: 7, clientAddress: "192.0.2.1:50000" };
+const asked = { user: "alice", database: "orders", applicationName: "psql" };
+
+const authenticated: SessionEvent = {
+  connection,
+  kind: "authenticated",
+  asked,
+  identity: "alice@example.com",
+  issuer: "corp",
+  rule: "rules[0]",
+  role: "alice",
+  backend: "orders",
+  database: "orders",
+  durationMs: 12,
+};
+
+const refused: SessionEvent = {
+  connection,
+  kind: "login_refused",
+  asked,
+  sqlstate: "28P01",
+  message: "login refused",
+  reason: "rules[0] does not match the claim sub",
+  blame: "frontend",
+  durationMs: 3,
+};
+
+Deno.test("openLog() writes a login as one text line", () => {
+  assert.deepEqual(logged({ level: "info", format: "text" }, authenticated), [
+    "TIME info session authenticated connection=7 client_address=192.0.2.1:50000 identity=alice@example.com issuer=corp" +
+    " rule=rules[0] role=alice backend=orders user=alice database=orders application_name=psql duration_ms=12\n",
+  ]);
+});
+
+Deno.test("openLog() writes a login as one JSON object", () => {
+  const [line] = logged({ level: "info", format: "json" }, authenticated);
+  assert.deepEqual(JSON.parse(line), {
+    timestamp: "TIME",
+    severity: "info",
+    message: "session authenticated",
+    connection: 7,
+    client_address: "192.0.2.1:50000",
+    identity: "alice@example.com",
+    issuer: "corp",
+    rule: "rules[0]",
+    role: "alice",
+    backend: "orders",
+    user: "alice",
+    database: "orders",
+    application_name: "psql",
+    duration_ms: 12,
+  });
+});
+
+Deno.test("openLog() quotes values with spaces, and leaves out what has none", () => {
+  assert.deepEqual(logged({ level: "info", format: "text" }, { ...refused, asked: { user: 'a "b"' } }), [
+    'TIME info login refused connection=7 client_address=192.0.2.1:50000 sqlstate=28P01 told="login refused"' +
+    ' reason="rules[0] does not match the claim sub" blame=frontend user="a \\"b\\"" duration_ms=3\n',
+  ]);
+});
+
+Deno.test.each([
+  ["error", ["error"]],
+  ["warn", ["error", "warn"]],
+  ["info", ["error", "warn", "info"]],
+  ["debug", ["error", "warn", "info", "debug"]],
+  ["trace", ["error", "warn", "info", "debug"]],
+])("openLog() at level %s writes %j", (level, expected) => {
+  const lines = logged(
+    { level: level as LogSettings["level"], format: "text" },
+    { kind: "configuration_refused", path: "c.toml", problems: ["one", "two"] },
+    { kind: "issuer_fetch_failed", issuer: "corp", reason: "timed out" },
+    { kind: "drained", sessionsCut: 0 },
+    { connection, kind: "connection_opened" },
+  );
+  assert.deepEqual(lines.map((line) => line.split(" ")[1]), expected);
+});
+
+Deno.test.each(
+  [
+    ["frontend", "info"],
+    ["backend", "warn"],
+    ["issuer", "warn"],
+    ["operator", "error"],
+    ["proxy", "error"],
+  ] as const,
+)("openLog() writes a refusal that the %s is to blame for as %s", (blame, level) => {
+  const [line] = logged({ level: "trace", format: "text" }, { ...refused, blame });
+  assert.equal(line.split(" ")[1], level);
+});
+
+Deno.test.each(["text", "json"] as const)(
+  "W16 openLog() as %s keeps hostile names on one line, escaped and cut",
+  (format) => {
+    const hostile = "x\n2026-01-01 info forged\x1b[2J\0\u202e" + "a".repeat(10_240);
+    const lines = logged({ level: "trace", format }, {
+      ...authenticated,
+      identity: hostile,
+      asked: { user: hostile, database: hostile, applicationName: hostile },
+    });
+    assert.equal(lines.length, 1);
+    assert.match(lines[0], /^[^\p{C}]*\n$/u);
+    assert.ok(lines[0].length < 1500);
+  },
+);
+
+Deno.test.each(["text", "json"] as const)("T17 openLog() as %s prints a secret as [secret]", (format) => {
+  const secret = new Secret("hunter2");
+  const lines = logged({ level: "trace", format }, {
+    ...refused,
+    reason: `password ${secret}`,
+    cause: secret,
+    asked: { user: secret as unknown as string },
+  });
+  assert.equal(lines.join("").includes("hunter2"), false);
+  assert.equal(lines.join("").split("[secret]").length, 4);
+});
+
+Deno.test("openLog() shows the stack of a bug of ours, and of a peer's fault only the error", () => {
+  const settings: LogSettings = { level: "trace", format: "text" };
+  const cause = new TypeError("x is not a function");
+  const [bug] = logged(settings, { ...refused, blame: "proxy", cause });
+  assert.match(bug, /cause="TypeError: x is not a function\\n {4}at /);
+  const [fault] = logged(settings, { ...refused, blame: "backend", cause });
+  assert.match(fault, /cause="TypeError: x is not a function" /);
+});
+
+Deno.test.each<[SessionEvent | ProxyEvent, string]>([
+  [
+    { connection, kind: "connection_opened" },
+    "debug connection opened connection=7 client_address=192.0.2.1:50000",
+  ],
+  [
+    { connection, kind: "tls_established", isDirect: true },
+    "debug TLS established connection=7 client_address=192.0.2.1:50000 direct=true",
+  ],
+  [
+    { connection, kind: "cancel_requested", isKnown: false },
+    "debug cancel requested connection=7 client_address=192.0.2.1:50000 known=false",
+  ],
+  [
+    { connection, kind: "token_accepted", method: "jwt_password", issuer: "corp", asked: {} },
+    "debug token accepted connection=7 client_address=192.0.2.1:50000 method=jwt_password issuer=corp",
+  ],
+  [
+    { connection, kind: "session_ended", how: "client_left", durationMs: 5, bytesIn: 1, bytesOut: 2 },
+    "info session ended connection=7 client_address=192.0.2.1:50000 how=client_left duration_ms=5 bytes_in=1 bytes_out=2",
+  ],
+  [
+    { kind: "listening", address: "[::]:6432", isTlsOffered: true },
+    "info listening address=[::]:6432 tls=true",
+  ],
+  [
+    { kind: "accept_paused", cause: "EMFILE", pauseMs: 100 },
+    "error accepting connections paused pause_ms=100 cause=EMFILE",
+  ],
+  [
+    { kind: "issuer_keys_changed", issuer: "corp", keys: 2 },
+    "info key set of an issuer changed issuer=corp keys=2",
+  ],
+  [{ kind: "configuration_reloaded", path: "c.toml" }, "info configuration reloaded path=c.toml"],
+  [{ kind: "draining", sessions: 3, graceMs: 30_000 }, "info draining sessions=3 grace_ms=30000"],
+])("openLog() tells %o", (event, expected) => {
+  assert.deepEqual(logged({ level: "trace", format: "text" }, event), [`TIME ${expected}\n`]);
+});
