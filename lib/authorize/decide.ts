@@ -2,13 +2,15 @@
 // The rules are asked in order; the first whose conditions all hold decides, also when what it decides is a refusal.
 // PostgreSQL documentation: Client Authentication, User Name Maps, whose ordered, anchored rules these resemble.
 
+import { PgError } from "../errors.ts";
+import { SQLSTATE } from "../sqlstate.ts";
 import { claimAt, isEmail } from "./claim.ts";
-import { type Captures, matchWhole } from "./pattern.ts";
+import { type Captures, matchWhole, type Pattern } from "./pattern.ts";
 import { type BackendNames, mayBeRole, type Policy } from "./policy.ts";
 import { holds } from "./requirement.ts";
 import { isName, isRepresentable } from "./reserved.ts";
 import type { Rule } from "./schema.ts";
-import { substitute, type Template } from "./template.ts";
+import { parseTemplate, substitute, type Template } from "./template.ts";
 import type { Obstacle, TrailStep } from "./trail.ts";
 
 /** Who asks for what. */
@@ -41,11 +43,11 @@ export interface Granted {
   readonly role: string;
   /** The database to ask the backend for. */
   readonly database: string;
-  /** The backend URL's own startup parameters, captures filled in. */
-  readonly parameters: ReadonlyMap<string, string>;
   /** The claim's value that matched. */
   readonly identity: string;
   readonly captures: Captures;
+  /** What captured them; see {@link fill}. */
+  readonly match: Pattern;
   readonly trail: readonly TrailStep[];
 }
 
@@ -71,21 +73,24 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
     trail.push({ rule: place, ...(route.kind === "routed" ? { kind: "granted" as const } : route) });
     if (route.kind !== "routed") return { outcome: "refused", trail };
     const { identity, captures } = considered;
-    const { role, database, parameters } = route;
-    const { backend } = rule;
-    return {
-      outcome: "granted",
-      rule: place,
-      backend,
-      role,
-      database,
-      parameters,
-      identity,
-      captures,
-      trail,
-    };
+    const { role, database } = route;
+    const { backend, match } = rule;
+    return { outcome: "granted", rule: place, backend, role, database, identity, captures, match, trail };
   }
   return { outcome: "refused", trail };
+}
+
+/** A text of the backend's URL with the captures of a granted request filled in, each passed through `encode`. */
+export function fill(
+  granted: Granted,
+  { text, encode }: { text: string; encode: (captured: string) => string },
+): string {
+  const { match: pattern, captures } = granted;
+  const filled = substitute(parseTemplate(text), { pattern, captures, encode });
+  if (filled !== undefined) return filled;
+  throw new PgError(SQLSTATE.invalidAuthorizationSpecification, "login refused", {
+    reason: "a text of the backend's URL uses a capture that took no part in the match",
+  });
 }
 
 interface Matched {
@@ -98,7 +103,6 @@ interface Routed {
   readonly kind: "routed";
   readonly role: string;
   readonly database: string;
-  readonly parameters: ReadonlyMap<string, string>;
 }
 
 /** The conditions: a rule of which one fails is passed over, and the next is asked. */
@@ -150,24 +154,21 @@ function routeOf(
   const { captures, request } = matched;
   if (request.replication && !rule.replication) return { kind: "replication_not_allowed" };
   const backend: BackendNames = policy.backends.get(rule.backend) ?? {};
-  const fill = (template: Template) => substitute(template, { pattern: rule.match, captures });
+  const filled = (template: Template) => substitute(template, { pattern: rule.match, captures });
 
   const written = rule.loginAs ?? backend.user;
-  const role = written && fill(written);
+  const role = written && filled(written);
   if (written === undefined || role === undefined || !isName(role)) return { kind: "role_is_no_name" };
   const { reservedRoles } = policy;
   if (!mayBeRole(role, { written, match: rule.match, reservedRoles })) return { kind: "reserved_role", role };
 
-  const database = backend.database === undefined ? request.database : fill(backend.database);
+  const database = backend.database === undefined ? request.database : filled(backend.database);
   if (database === undefined || !isName(database)) return { kind: "database_is_no_name" };
 
-  const parameters = new Map<string, string>();
-  for (const [name, template] of backend.parameters ?? []) {
-    const value = fill(template);
-    if (value === undefined) return { kind: "parameter_not_captured", parameter: name };
-    parameters.set(name, value);
+  for (const [parameter, template] of backend.parameters ?? []) {
+    if (filled(template) === undefined) return { kind: "parameter_not_captured", parameter };
   }
-  return { kind: "routed", role, database, parameters };
+  return { kind: "routed", role, database };
 }
 
 function isEmailVerified(claims: Readonly<Record<string, unknown>>): boolean {

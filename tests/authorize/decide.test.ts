@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide } from "../../lib/authorize/decide.ts";
+import { decide, fill } from "../../lib/authorize/decide.ts";
 import { policyOf, requestOf, summary } from "./policy_of.ts";
 
 Deno.test("decide() lets in by the first rule whose conditions all hold", () => {
@@ -12,9 +12,9 @@ Deno.test("decide() lets in by the first rule whose conditions all hold", () => 
     backend: "orders",
     role: "app",
     database: "orders",
-    parameters: new Map(),
     identity: "alice",
     captures: ["alice"],
+    match: { kind: "text", text: "alice" },
     trail: [
       { rule: { index: 0, name: undefined }, kind: "claim_does_not_match", claim: "sub" },
       { rule: { index: 1, name: "hers" }, kind: "granted" },
@@ -97,13 +97,14 @@ Deno.test("decide() fills the URL's user, database and parameters with captures"
   const policy = policyOf([{ match: "/(.*)\\.(.*)/" }], {
     user: "\\1_app",
     database: "tenant_\\2",
-    parameters: { application_name: "for \\0" },
+    parameters: { options: "-c app.user=\\0" },
   });
   const decision = decide(policy, requestOf({ sub: "a.b" }));
   assert.equal(summary(decision), "a_app@orders/tenant_b");
-  assert.deepEqual(
-    decision.outcome === "granted" && decision.parameters,
-    new Map([["application_name", "for a.b"]]),
+  assert.ok(decision.outcome === "granted");
+  assert.equal(
+    fill(decision, { text: "-c app.user=\\0", encode: (text) => `<${text}>` }),
+    "-c app.user=<a.b>",
   );
 });
 
@@ -183,6 +184,17 @@ Deno.test("T13 a group that took no part in the match fills nothing", () => {
   assert.equal(summary(decide(policyOf(tables), requestOf({ sub: "alice" }))), "role_is_no_name");
   const users = [{ match: "/(x)?alice/", users: ["alice\\1"] }];
   assert.equal(summary(decide(policyOf(users), requestOf({ sub: "alice" }))), "user_not_allowed");
+});
+
+Deno.test("T13 fill() refuses a group that took no part in the match", () => {
+  const decision = decide(policyOf([{ match: "/(x)?alice/" }]), requestOf({ sub: "alice" }));
+  assert.ok(decision.outcome === "granted");
+  assert.throws(() => fill(decision, { text: "\\1", encode: encodeURIComponent }), {
+    name: "PgError",
+    sqlstate: "28000",
+  });
+  const policy = policyOf([{ match: "/(x)?alice/" }], { user: "app", parameters: { options: "\\1" } });
+  assert.equal(summary(decide(policy, requestOf({ sub: "alice" }))), "parameter_not_captured");
 });
 
 const anyone = { match: "/(.*)/", login_as: "\\1" };
