@@ -58,6 +58,11 @@ const table = v.strictObject({
   require_email_verified: v.optional(flag("require_email_verified"), true),
 }, explainTable);
 
+/** What the checks over several keys read. */
+const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jwks_hosts"], [
+  "insecure_http",
+]] as const;
+
 /** Schema of one `[[issuers]]` table. */
 export const issuerSchema = v.pipe(
   table,
@@ -127,10 +132,6 @@ function at(key: keyof CrossChecked, holds: (issuer: CrossChecked) => boolean, m
     [key],
   );
 }
-
-const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jwks_hosts"], [
-  "insecure_http",
-]] as const;
 
 function countSources({ url, jwks_url, signing_keys }: CrossChecked): number {
   return [url, jwks_url, signing_keys].filter((source) => source !== undefined).length;
