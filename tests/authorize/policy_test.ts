@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mistakesOfPolicy } from "../../lib/authorize/policy.ts";
-import { policyOf } from "./policy_of.ts";
+import { policyOf } from "./policies.ts";
 
 const reserved = (role: string) =>
   `would log in as the reserved role ${role}: only a rule whose match is text may`;

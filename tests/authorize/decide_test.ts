@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decide, fill } from "../../lib/authorize/decide.ts";
-import { policyOf, requestOf, summary } from "./policy_of.ts";
+import { policyOf, requestOf, summary } from "./policies.ts";
 
 Deno.test("decide() lets in by the first rule whose conditions all hold", () => {
   const policy = policyOf([{ match: "bob" }, { name: "hers" }, { backend: "other" }]);
