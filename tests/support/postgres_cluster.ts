@@ -1,7 +1,9 @@
 import pg from "pg";
+import { freePort } from "./free_port.ts";
 import { type PostgresBinaries, postgresBinaries, type PostgresMajor } from "./postgres_binaries.ts";
 import { type ServerPlaces, type ServerProcess, startServer } from "./postgres_process.ts";
 import { everyMethodHba } from "./postgres_roles.ts";
+import { postgresqlConf, type Settings } from "./postgres_settings.ts";
 import { copyTemplate } from "./postgres_template.ts";
 import { giveToServerUser } from "./server_user.ts";
 import { waitUntil } from "./wait_until.ts";
@@ -16,8 +18,6 @@ export interface ClusterOptions {
   /** Settings of `postgresql.conf`. */
   readonly settings?: Settings;
 }
-
-type Settings = Readonly<Record<string, string | number | boolean>>;
 
 /** A row of a result. */
 export type Row = Record<string, unknown>;
@@ -200,59 +200,16 @@ export class PostgresCluster implements AsyncDisposable {
 
   async #writeSettings(): Promise<void> {
     const { tls, major } = this.#options;
-    const settings: Settings = {
-      listen_addresses: "127.0.0.1,::1",
-      port: this.port,
-      unix_socket_directories: this.socketDirectory,
-      ...(tls && { ssl: true }),
-      ...(tls?.caPem !== undefined && { ssl_ca_file: "root.crt" }),
-      ...DISPOSABLE,
-      ...(major >= 18 && { io_method: "sync" }), // no processes for it
-      ...this.#settings,
-    };
-    const lines = Object.entries(settings).map(([name, value]) =>
-      `${name} = '${String(value).replaceAll("'", "''")}'`
-    );
-    await this.#write("postgresql.conf", lines.join("\n") + "\n");
+    const places = { port: this.port, socketDirectory: this.socketDirectory };
+    const hasTls = tls !== undefined;
+    const hasAuthority = tls?.caPem !== undefined;
+    const text = postgresqlConf({ major, ...places, hasTls, hasAuthority, settings: this.#settings });
+    await this.#write("postgresql.conf", text);
   }
 
   async #write(name: string, content: string): Promise<void> {
     const path = `${this.dataDirectory}/${name}`;
     await Deno.writeTextFile(path, content, { mode: 0o600 });
     await giveToServerUser(path);
-  }
-}
-
-/** Settings for a server whose data nobody will miss. */
-const DISPOSABLE: Settings = {
-  fsync: false,
-  synchronous_commit: false,
-  full_page_writes: false,
-  autovacuum: false,
-  shared_buffers: "16MB",
-  dynamic_shared_memory_type: "mmap", // leaves nothing in /dev/shm when killed
-  log_connections: true,
-  log_disconnections: true,
-  log_line_prefix: "%m [%p] %u@%d ",
-  max_connections: 100,
-};
-
-/**
- * A port that is free on 127.0.0.1 and ::1. It is below the range that the kernel takes for outgoing connections: there,
- * one could take it while the server restarts.
- */
-function freePort(): number {
-  while (true) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (["127.0.0.1", "::1"].every((hostname) => isFree(hostname, port))) return port;
-  }
-}
-
-function isFree(hostname: string, port: number): boolean {
-  try {
-    Deno.listen({ hostname, port }).close();
-    return true;
-  } catch (thrown) {
-    return !(thrown instanceof Deno.errors.AddrInUse); // a machine without IPv6 has every port of it free
   }
 }
