@@ -1,4 +1,5 @@
-import { type Message, typeByte } from "./message.ts";
+import type { PgError } from "../errors.ts";
+import { encodeMessage, type Message, typeByte } from "./message.ts";
 import type { Reader } from "./reader.ts";
 import type { Writer } from "./writer.ts";
 
@@ -63,6 +64,24 @@ export const noticeResponse: Message<NoticeResponse> = {
   decode: (reader) => ({ kind: "NoticeResponse", ...decodeFields(reader) }),
   encode: encodeFields,
 };
+
+/** The one ErrorResponse maker: what a client may know of an error of ours. */
+export function encodeError(error: PgError): Uint8Array<ArrayBuffer> {
+  return encodeMessage(errorResponse, {
+    kind: "ErrorResponse",
+    localizedSeverity: error.severity,
+    severity: error.severity,
+    sqlstate: error.sqlstate,
+    message: withoutNul(error.message),
+    detail: withoutNul(error.detail),
+    hint: withoutNul(error.hint),
+  });
+}
+
+/** A field ends at its first zero byte: a text that holds one would be read as more fields. */
+function withoutNul<T extends string | undefined>(text: T): T {
+  return text?.replaceAll("\0", "") as T;
+}
 
 function decodeFields(reader: Reader): ErrorFields {
   const fields: { [name in FieldName]?: string } = {};

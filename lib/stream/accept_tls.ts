@@ -1,0 +1,62 @@
+import { TLSSocket } from "node:tls";
+import { PgError, protocolViolation } from "../errors.ts";
+import { SQLSTATE } from "../sqlstate.ts";
+import { untilAborted } from "./channel.ts";
+import { NodeStream } from "./node_stream.ts";
+import type { ServerCertificate } from "./server_certificate.ts";
+
+/** The one application protocol spoken here, by its ALPN name. */
+export const ALPN_PROTOCOL = "postgresql";
+
+/** How the proxy goes on inside TLS with a client. */
+export interface AcceptTlsOptions {
+  readonly certificate: ServerCertificate;
+  /** What was read of the client's handshake already: it began TLS without asking. */
+  readonly begun?: Uint8Array;
+  /** Ends the handshake when it aborts. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Goes on inside TLS over an accepted connection.
+ *
+ * `node:tls`, because Deno has no in-band upgrade for servers (denoland/deno#18451). With direct TLS the client must name
+ * the protocol by ALPN: a browser tricked into connecting does not.
+ *
+ * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
+ * @throws {PgError} 08P01 when the handshake fails
+ */
+export async function acceptTlsOver(stream: NodeStream, options: AcceptTlsOptions): Promise<NodeStream> {
+  const { peer } = stream;
+  const isDirect = options.begun !== undefined;
+  const socket = new TLSSocket(stream.handOver(options.begun), {
+    isServer: true,
+    secureContext: options.certificate.secureContext,
+    ALPNProtocols: [ALPN_PROTOCOL],
+    requestCert: false,
+    rejectUnauthorized: false,
+  });
+  try {
+    await untilAborted(handshake(socket, "secure"), options.signal);
+  } catch (cause) {
+    socket.destroy();
+    throw cause instanceof PgError ? cause : protocolViolation("TLS handshake failed", { cause });
+  }
+  if (isDirect && socket.alpnProtocol !== ALPN_PROTOCOL) {
+    socket.destroy();
+    throw new PgError(
+      SQLSTATE.protocolViolation,
+      `direct TLS connection without ALPN protocol "${ALPN_PROTOCOL}"`,
+    );
+  }
+  return new NodeStream(socket, peer);
+}
+
+/** Settles when the handshake of `socket` is over, one way or the other. */
+export function handshake(socket: TLSSocket, success: "secure" | "secureConnect"): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(success, resolve);
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error("the peer closed the connection during the TLS handshake")));
+  });
+}

@@ -1,0 +1,185 @@
+import type { Answer, Ask, Dialogue } from "../dialogue.ts";
+import { type Blame, PgError, protocolViolation } from "../errors.ts";
+import { SQLSTATE } from "../sqlstate.ts";
+import { Framing } from "../wire/framing.ts";
+import { decodeMessage, type Message } from "../wire/message.ts";
+import { type ByteStream, StreamBroken } from "./byte_stream.ts";
+
+/** Who is at the other end of a channel. */
+export type Peer = Extract<Blame, "frontend" | "backend">;
+
+/**
+ * One end of a login: it drives dialogues over a stream, and is the only place where they meet sockets and time.
+ *
+ * The one deadline is the signal it is given: when that aborts, whatever is awaited fails with the signal's reason.
+ */
+export class Channel<S extends ByteStream = ByteStream> implements Disposable {
+  readonly #peer: Peer;
+  readonly #signal: AbortSignal;
+  #stream: S | null;
+  #framing = new Framing();
+  #unsent: Uint8Array[] = [];
+
+  constructor(stream: S | null, { peer, signal }: { readonly peer: Peer; readonly signal: AbortSignal }) {
+    this.#stream = stream;
+    this.#peer = peer;
+    this.#signal = signal;
+  }
+
+  /** The stream spoken over. */
+  get stream(): S {
+    if (this.#stream === null) throw new Error("nothing is connected to this channel");
+    return this.#stream;
+  }
+
+  /**
+   * Speaks a dialogue to its end.
+   *
+   * What it sends leaves before each wait and at the end. An ask that fails throws inside the dialogue, at its `yield*`.
+   *
+   * @throws {PgError} what the dialogue throws; 08P01 when the peer breaks the protocol, 08006 when it goes away
+   */
+  async converse<T>(dialogue: Dialogue<T>, answers: readonly Answer[] = []): Promise<T> {
+    let step = dialogue.next();
+    while (!step.done) {
+      let value: unknown;
+      try {
+        value = await this.#answer(step.value, answers);
+      } catch (error) {
+        step = dialogue.throw(error);
+        continue;
+      }
+      step = dialogue.next(value);
+    }
+    await this.flush();
+    return step.value;
+  }
+
+  /** Sends what dialogues have said so far. */
+  async flush(): Promise<void> {
+    const bytes = concatenate(this.#unsent.splice(0));
+    if (bytes.length > 0) await this.#wait(this.stream.write(bytes));
+  }
+
+  /** Takes the bytes received that no message has used. */
+  takeBuffered(): Uint8Array {
+    return this.#framing.takeAll();
+  }
+
+  /** Goes on over another stream: the same connection inside TLS, or the next host. */
+  attach(stream: S): void {
+    this.#stream = stream;
+    this.#framing = new Framing();
+    this.#unsent = [];
+  }
+
+  /** Gives up the stream, to another owner who will end it. */
+  detach(): S {
+    const stream = this.stream;
+    this.#stream = null;
+    return stream;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream?.destroy();
+    this.#stream = null;
+  }
+
+  async #answer(ask: Ask, answers: readonly Answer[]): Promise<unknown> {
+    switch (ask.ask) {
+      case "send":
+        this.#unsent.push(ask.bytes);
+        return;
+      case "receive":
+        return await this.#receive(ask.expected);
+      case "receiveByte":
+        await this.#untilBuffered();
+        return this.#framing.takeByte();
+      case "peekByte":
+        if (this.#framing.buffered === 0 && !await this.#readMore()) return null;
+        return this.#framing.peek();
+      case "nothingBuffered":
+        if (this.#framing.buffered > 0) throw this.#violation(`received data after ${ask.after}`);
+        return;
+      case "question": {
+        await this.flush();
+        const answer = answers.find((answer) => answer.question === ask.question);
+        if (answer === undefined) throw new Error(`nobody answers the question "${ask.question.question}"`);
+        return await this.#wait(Promise.resolve(answer.by(ask.input)));
+      }
+    }
+  }
+
+  async #receive<M>(expected: readonly Message<M>[]): Promise<M> {
+    for (;;) {
+      try {
+        const frame = this.#framing.take(expected);
+        if (frame !== null) return decodeMessage(frame.message, frame.body);
+      } catch (error) {
+        throw error instanceof PgError ? this.#violation(error.message) : error;
+      }
+      await this.#untilMore();
+    }
+  }
+
+  async #untilBuffered(): Promise<void> {
+    if (this.#framing.buffered === 0) await this.#untilMore();
+  }
+
+  async #untilMore(): Promise<void> {
+    if (!await this.#readMore()) throw this.#gone();
+  }
+
+  async #readMore(): Promise<boolean> {
+    await this.flush();
+    const chunk = await this.#wait(this.stream.read());
+    if (chunk === null) return false;
+    this.#framing.push(chunk);
+    return true;
+  }
+
+  /** Awaits something of the outside, until the deadline; a stream that breaks is a peer that went away. */
+  async #wait<T>(outside: Promise<T>): Promise<T> {
+    try {
+      return await untilAborted(outside, this.#signal);
+    } catch (error) {
+      throw error instanceof StreamBroken ? this.#gone(error.cause) : error;
+    }
+  }
+
+  #violation(message: string): PgError {
+    if (this.#peer === "frontend") return protocolViolation(message);
+    return protocolViolation(`the backend broke the protocol: ${message}`, { blame: "backend" });
+  }
+
+  #gone(cause?: unknown): PgError {
+    const who = this.#peer === "frontend" ? "the client" : "the backend";
+    return new PgError(SQLSTATE.connectionFailure, `${who} closed the connection during login`, {
+      blame: this.#peer,
+      cause,
+    });
+  }
+}
+
+/** Settles as `promise` does, or rejects with the signal's reason when that comes first. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) {
+    promise.catch(() => {});
+    return Promise.reject(signal.reason);
+  }
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,116 @@
+import { connect, isIP, type Socket } from "node:net";
+import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from "node:tls";
+import { PgError } from "../errors.ts";
+import { SQLSTATE } from "../sqlstate.ts";
+import { ALPN_PROTOCOL, handshake } from "./accept_tls.ts";
+import { untilAborted } from "./channel.ts";
+import { NodeStream } from "./node_stream.ts";
+
+/** Where a backend listens. */
+export type Endpoint =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** How far a backend's certificate is checked: libpq's words, without those that may fall back to plain text. */
+export type VerifyMode = "require" | "verify-ca" | "verify-full";
+
+/** How to go on inside TLS with a backend. */
+export interface BackendTls {
+  readonly mode: VerifyMode;
+  /** The name the certificate must be for. */
+  readonly host: string;
+  /** PEM: the only authorities trusted; without it, those the runtime trusts. */
+  readonly authoritiesPem?: string;
+  /** PEM: the proxy's own certificate and key, where the backend asks for one. */
+  readonly certificatePem?: string;
+  readonly privateKeyPem?: string;
+  readonly signal: AbortSignal;
+}
+
+/** Seconds without traffic after which TCP itself asks whether the peer is still there. */
+const KEEP_ALIVE_MS = 60_000;
+
+/**
+ * Connects to a backend, outside TLS as yet.
+ *
+ * @throws {PgError} 08001 when it cannot be reached
+ */
+export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<NodeStream> {
+  let socket: Socket | undefined;
+  try {
+    socket = connect({
+      ...(endpoint.kind === "unix" ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port }),
+      allowHalfOpen: true,
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    await untilAborted(connected(socket), signal);
+    return new NodeStream(socket, endpointAddress(endpoint));
+  } catch (error) {
+    socket?.destroy();
+    throw error instanceof PgError ? error : unreachable("could not connect to the backend", error);
+  }
+}
+
+/**
+ * Goes on inside TLS over a connection to a backend.
+ *
+ * `node:tls` and not `Deno.startTls`: there `caCerts` are added to the authorities trusted anyway, where sslrootcert must
+ * replace them; client certificates are ignored (denoland/deno#21496), and the peer's certificate cannot be seen, which
+ * channel binding needs.
+ *
+ * @throws {PgError} 08001 when the handshake fails or the certificate is not good
+ */
+export async function secureBackend(stream: NodeStream, tls: BackendTls): Promise<NodeStream> {
+  const { peer } = stream;
+  const socket = connectTls(secureOptions(stream.handOver(), tls));
+  try {
+    await untilAborted(handshake(socket, "secureConnect"), tls.signal);
+  } catch (error) {
+    socket.destroy();
+    throw error instanceof PgError ? error : unreachable("could not establish TLS with the backend", error);
+  }
+  return new NodeStream(socket, peer);
+}
+
+function secureOptions(socket: Socket, tls: BackendTls): ConnectionOptions {
+  // libpq's rule: require does not look at the certificate, unless there are authorities to check it by.
+  const isChainChecked = tls.mode !== "require" || tls.authoritiesPem !== undefined;
+  const isNameChecked = tls.mode === "verify-full";
+  return {
+    socket,
+    // An address is no server name (RFC 6066 section 3); it is still what the certificate is checked for.
+    ...(isIP(tls.host) ? { host: tls.host } : { servername: tls.host }),
+    ca: tls.authoritiesPem,
+    cert: tls.certificatePem,
+    key: tls.privateKeyPem,
+    ALPNProtocols: [ALPN_PROTOCOL],
+    rejectUnauthorized: isChainChecked,
+    checkServerIdentity: isNameChecked
+      ? (_, certificate) => checkServerIdentity(tls.host, certificate)
+      : () => undefined,
+  };
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error("the connection was closed")));
+  });
+}
+
+function endpointAddress(endpoint: Endpoint) {
+  return endpoint.kind === "unix"
+    ? { address: endpoint.path, port: 0 }
+    : { address: endpoint.host, port: endpoint.port };
+}
+
+function unreachable(message: string, cause: unknown): PgError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new PgError(SQLSTATE.sqlclientUnableToEstablishSqlconnection, message, {
+    blame: "backend",
+    reason,
+    cause,
+  });
+}
