@@ -1,0 +1,49 @@
+import { question } from "../dialogue.ts";
+import type { Secret } from "../secret.ts";
+import type { Host } from "./host.ts";
+import type { Sslmode } from "./target.ts";
+
+/** Where to connect to, and how long that may take. */
+export interface Dial {
+  readonly host: Host;
+  readonly timeoutMs: number;
+}
+
+/** How to go on inside TLS. */
+export interface StartTls {
+  /** The name the certificate must be for when `sslmode` is verify-full, and that SNI tells unless it is an address. */
+  readonly serverName: string;
+  readonly sslmode: Exclude<Sslmode, "disable">;
+  readonly alpnProtocol: "postgresql";
+  /** Whether the backend has to choose that protocol: without SSLRequest only ALPN shows that PostgreSQL is spoken. */
+  readonly isAlpnRequired: boolean;
+}
+
+/** What TLS showed of the backend. */
+export interface StartedTls {
+  /** Its own certificate, in DER, where the TLS in use can tell. */
+  readonly certificate?: Uint8Array;
+}
+
+/** What SCRAM makes a salted password from. */
+export interface Salting {
+  /** Already prepared by SASLprep. */
+  readonly password: Secret;
+  readonly salt: Uint8Array;
+  readonly iterations: number;
+}
+
+/** Connects to a backend; the messages that follow are spoken there. Answered by PgError 08001 when it cannot be done. */
+export const dial = question<Dial, void>("dial");
+
+/** Goes on inside TLS on the connection dialled. Answered by PgError 08001 when the handshake or the certificate fails. */
+export const startTls = question<StartTls, StartedTls>("startTls");
+
+/** Closes the connection dialled, because another one will be. */
+export const hangUp = question<void, void>("hangUp");
+
+/** That many bytes nobody can guess. */
+export const randomBytes = question<number, Uint8Array>("randomBytes");
+
+/** SCRAM's SaltedPassword: thousands of hashes, so they are computed off the event loop. */
+export const deriveSaltedPassword = question<Salting, Uint8Array>("deriveSaltedPassword");

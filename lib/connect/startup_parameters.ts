@@ -1,0 +1,75 @@
+import { PgError } from "../errors.ts";
+import { SQLSTATE } from "../sqlstate.ts";
+import { formatAddress } from "./host.ts";
+import type { Target } from "./target.ts";
+
+/** What the StartupMessage to a backend is put together from. */
+export interface StartupSources {
+  /** The backend's name in the configuration, for messages. */
+  readonly backend: string;
+  readonly target: Target;
+  /** Run-time parameters the client asked for and may set, by lower-case name. */
+  readonly clientParameters: ReadonlyMap<string, string>;
+  readonly clientDatabase?: string;
+  /** The client's `replication`, where the rule lets one in. */
+  readonly replication?: string;
+  /** The backend's `parameters`. */
+  readonly backendParameters: ReadonlyMap<string, string>;
+  /** The role a rule names, in place of the URL's user. */
+  readonly loginAs?: string;
+  /** Where the client comes from, when the backend is to be told (`report_remote_addr`). */
+  readonly clientAddress?: { readonly address: string; readonly port: number };
+}
+
+const REMOTE_ADDRESS = "crdb:remote_addr";
+
+/** Settings within `options`, as PostgreSQL reads them there. */
+const SETTING_IN_OPTIONS = /(?:-c\s*|--)([\w.-]+)=/g;
+
+/**
+ * The parameters of the StartupMessage to a backend, in the order sent: `user`, `database`, `replication`, what the
+ * client asked for, the URL's, the backend's own, the client's address. A name that comes twice has the later value, so
+ * nothing a client sends overrides what is configured; the role is never the client's word.
+ *
+ * @throws {PgError} 08001 when neither a rule nor the URL names a role
+ */
+export function startupParameters(sources: StartupSources): Map<string, string> {
+  const { backend, target, replication, clientAddress } = sources;
+  const user = sources.loginAs ?? target.user;
+  if (user === undefined) throw noRole(backend);
+  const configured = new Map([...target.parameters, ...sources.backendParameters]);
+  const parameters = new Map([["user", user]]);
+  const database = target.database ?? sources.clientDatabase;
+  if (database !== undefined) parameters.set("database", database);
+  if (replication !== undefined) parameters.set("replication", replication);
+  const taken = takenNames(configured);
+  for (const [name, value] of sources.clientParameters) {
+    if (!taken.has(name.toLowerCase())) parameters.set(name, value);
+  }
+  for (const [name, value] of configured) parameters.set(name, value);
+  if (clientAddress !== undefined) {
+    parameters.set(REMOTE_ADDRESS, formatAddress(clientAddress.address, clientAddress.port));
+  }
+  return parameters;
+}
+
+/**
+ * Names a client cannot set, in lower case: PostgreSQL does not tell `Search_Path` from `search_path`, and applies
+ * `options` before the parameters sent by name, whatever their order.
+ */
+function takenNames(configured: ReadonlyMap<string, string>): Set<string> {
+  const taken = new Set(["user", "database", "replication", "options", REMOTE_ADDRESS]);
+  for (const name of configured.keys()) taken.add(name.toLowerCase());
+  for (const [, name] of configured.get("options")?.matchAll(SETTING_IN_OPTIONS) ?? []) {
+    taken.add(name.toLowerCase().replaceAll("-", "_"));
+  }
+  return taken;
+}
+
+function noRole(backend: string): PgError {
+  return new PgError(
+    SQLSTATE.sqlclientUnableToEstablishSqlconnection,
+    `the proxy cannot log in to backend "${backend}"`,
+    { blame: "operator", reason: "neither the rule's login_as nor the backend's URL names a role" },
+  );
+}

@@ -1,0 +1,224 @@
+import { PgError } from "../errors.ts";
+import { Secret } from "../secret.ts";
+import { SQLSTATE } from "../sqlstate.ts";
+import { nameOfKey, parseConnectionUri, TargetError } from "./connection_uri.ts";
+import { type Host, parseHosts } from "./host.ts";
+
+export { TargetError } from "./connection_uri.ts";
+export type { Host } from "./host.ts";
+
+const SSLMODES = ["disable", "require", "verify-ca", "verify-full"] as const;
+const SSLNEGOTIATIONS = ["postgres", "direct"] as const;
+const TARGET_SESSION_ATTRS = [
+  "any",
+  "read-write",
+  "read-only",
+  "primary",
+  "standby",
+  "prefer-standby",
+] as const;
+
+/** How a backend is spoken to inside TLS, if at all; libpq's words. */
+export type Sslmode = typeof SSLMODES[number];
+
+/** Which of a backend's hosts will do; libpq's words. */
+export type TargetSessionAttrs = typeof TARGET_SESSION_ATTRS[number];
+
+/**
+ * Where a backend is and how it is logged in to: its URL, parsed once.
+ *
+ * `user`, `database` and the values of `parameters` may hold captures of the identity (`\1`) until
+ * {@link withIdentity} has filled them in; nothing else ever does.
+ */
+export interface Target {
+  /** Tried in this order; at least one. */
+  readonly hosts: readonly Host[];
+  readonly user?: string;
+  readonly database?: string;
+  readonly password?: Secret;
+  readonly sslmode: Sslmode;
+  /** Path of the certificates trusted; `"system"` or undefined: those the machine trusts. */
+  readonly sslrootcert?: string;
+  /** Paths of the certificate shown to the backend and its key: both or neither. */
+  readonly sslcert?: string;
+  readonly sslkey?: string;
+  readonly sslnegotiation: typeof SSLNEGOTIATIONS[number];
+  readonly connectTimeoutMs: number;
+  readonly targetSessionAttrs: TargetSessionAttrs;
+  /** Startup parameters written in the URL. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** What in a {@link Target} may hold captures: where it stands, and its text. */
+export interface TargetTemplate {
+  readonly where: string;
+  readonly text: string;
+}
+
+/** Gives `text` with its captures filled in, each of them passed through `encode`. */
+export type Fill = (text: string, encode: (captured: string) => string) => string;
+
+const DEFAULT_CONNECT_TIMEOUT_S = 10;
+const MAX_CONNECT_TIMEOUT_S = 600;
+const STARTUP_PARAMETERS = ["application_name", "client_encoding", "options"];
+
+/** PostgreSQL cuts a longer name off (NAMEDATALEN - 1), and what is left may be somebody else's. */
+const MAX_NAME_BYTES = 63;
+
+/**
+ * Parses a backend's URL with libpq's meanings, but nothing is ever taken from the environment, a service file or
+ * ~/.pgpass, and TLS is verify-full where nothing is written.
+ *
+ * @throws {TargetError} when it cannot be used
+ * @see https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+ */
+export function parseTarget(url: string): Target {
+  const uri = parseConnectionUri(url);
+  const query = new Settings(uri.query);
+  const target: Target = {
+    hosts: parseHosts(uri.hosts, uri.ports),
+    user: uri.user || undefined,
+    database: uri.database || undefined,
+    password: uri.password ? new Secret(uri.password) : undefined,
+    ...tlsSettings(query),
+    connectTimeoutMs: connectTimeout(query.text("connect_timeout")),
+    targetSessionAttrs: query.oneOf("target_session_attrs", TARGET_SESSION_ATTRS) ?? "any",
+    parameters: query.all(STARTUP_PARAMETERS),
+  };
+  query.end();
+  return target;
+}
+
+/** What in `target` may hold captures, for the configuration to check against its rules. */
+export function targetTemplates(target: Target): readonly TargetTemplate[] {
+  return [
+    ...(target.user === undefined ? [] : [{ where: "the user", text: target.user }]),
+    ...(target.database === undefined ? [] : [{ where: "the database", text: target.database }]),
+    ...[...target.parameters].map(([name, text]) => ({ where: `the parameter ${name}`, text })),
+  ];
+}
+
+/**
+ * `target` with its captures filled in. It is values that are filled in, after the URL was parsed: whatever a capture
+ * holds, `@host/` or `?sslmode=disable`, it stays one name or one value.
+ *
+ * @throws {PgError} 28000 when a name comes out empty, too long or with a zero byte
+ */
+export function withIdentity(target: Target, fill: Fill): Target {
+  const name = (text: string) => nameFrom(fill(text, asItIs));
+  const value = (key: string, text: string) => withoutNul(fill(text, key === "options" ? oneWord : asItIs));
+  return {
+    ...target,
+    user: target.user === undefined ? undefined : name(target.user),
+    database: target.database === undefined ? undefined : name(target.database),
+    parameters: new Map([...target.parameters].map(([key, text]) => [key, value(key, text)])),
+  };
+}
+
+function tlsSettings(query: Settings) {
+  const sslrootcert = query.text("sslrootcert");
+  const written = query.oneOf("sslmode", SSLMODES, {
+    allow: "may go on in plain text",
+    prefer: "may go on in plain text",
+  }) ?? "verify-full";
+  if (sslrootcert === "system" && written !== "verify-full") {
+    throw new TargetError("sslrootcert=system needs sslmode=verify-full: anyone can get a certificate there");
+  }
+  // As libpq's documentation has it: certificates to trust make `require` as strict as `verify-ca`.
+  const sslmode = written === "require" && sslrootcert !== undefined ? "verify-ca" : written;
+  const sslcert = query.text("sslcert");
+  const sslkey = query.text("sslkey");
+  if ((sslcert === undefined) !== (sslkey === undefined)) {
+    throw new TargetError("sslcert and sslkey must be given together");
+  }
+  const sslnegotiation = query.oneOf("sslnegotiation", SSLNEGOTIATIONS) ?? "postgres";
+  if (sslnegotiation === "direct" && sslmode === "disable") {
+    throw new TargetError("sslnegotiation=direct contradicts sslmode=disable");
+  }
+  return { sslmode, sslrootcert, sslcert, sslkey, sslnegotiation };
+}
+
+function connectTimeout(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_CONNECT_TIMEOUT_S * 1000;
+  const seconds = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
+  if (seconds >= 1 && seconds <= MAX_CONNECT_TIMEOUT_S) return seconds * 1000;
+  throw new TargetError(`connect_timeout must be 1 to ${MAX_CONNECT_TIMEOUT_S} seconds`);
+}
+
+/** The keys of a URL's query, each to be read once; what nobody reads is a mistake. */
+class Settings {
+  readonly #unread: Map<string, string>;
+
+  constructor(query: ReadonlyMap<string, string>) {
+    this.#unread = new Map(query);
+  }
+
+  /** A value that never holds a capture; an empty one counts as absent, as in libpq. */
+  text(key: string): string | undefined {
+    const value = this.#unread.get(key);
+    this.#unread.delete(key);
+    if (value !== undefined && /\\[\d{]/.test(value)) {
+      throw new TargetError(`${key} cannot hold a capture: only the user, the database and parameters can`);
+    }
+    return value || undefined;
+  }
+
+  /** One of `words`; for those `refused` the error says why. */
+  oneOf<W extends string>(
+    key: string,
+    words: readonly W[],
+    refused: Record<string, string> = {},
+  ): W | undefined {
+    const value = this.text(key);
+    if (value === undefined) return undefined;
+    const word = words.find((word) => word === value);
+    if (word !== undefined) return word;
+    const why = Object.hasOwn(refused, value) ? `, because ${value} ${refused[value]}` : "";
+    throw new TargetError(`${key} must be one of ${words.join(", ")}${why}`);
+  }
+
+  all(keys: readonly string[]): Map<string, string> {
+    const found = [...this.#unread].filter(([key]) => keys.includes(key));
+    for (const [key] of found) this.#unread.delete(key);
+    return new Map(found);
+  }
+
+  end(): void {
+    for (const key of this.#unread.keys()) {
+      throw new TargetError(`${nameOfKey(key)} is not known, or is not for the URL: remove it`);
+    }
+  }
+}
+
+function nameFrom(filled: string): string {
+  const length = new TextEncoder().encode(filled).length;
+  if (length >= 1 && length <= MAX_NAME_BYTES) return withoutNul(filled);
+  throw new PgError(
+    SQLSTATE.invalidAuthorizationSpecification,
+    "the identity cannot be a name at the backend",
+    {
+      reason: `a user or database of the backend's URL came out ${length} bytes long`,
+    },
+  );
+}
+
+/** On the wire a zero byte would end the value and begin the next parameter. */
+function withoutNul(filled: string): string {
+  if (!filled.includes("\0")) return filled;
+  throw new PgError(
+    SQLSTATE.invalidAuthorizationSpecification,
+    "the identity cannot be a name at the backend",
+    {
+      reason: "a value of the backend's URL came out with a zero byte",
+    },
+  );
+}
+
+function asItIs(captured: string): string {
+  return captured;
+}
+
+/** The server splits `options` at spaces: a capture that held ` -c role=postgres` would be an option of its own. */
+function oneWord(captured: string): string {
+  return captured.replaceAll(/[\s\\]/g, "\\$&");
+}
