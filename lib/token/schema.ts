@@ -73,7 +73,8 @@ export const issuerSchema = v.pipe(
   ),
   at(
     "issuer",
-    ({ issuer, jwks_url, signing_keys }) => issuer !== undefined || (jwks_url ?? signing_keys) === undefined,
+    ({ url, issuer, jwks_url, signing_keys }) =>
+      (url ?? issuer) !== undefined || (jwks_url ?? signing_keys) === undefined,
     '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
   ),
   at(

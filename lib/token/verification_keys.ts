@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { importJWK, type JWK } from "jose";
 import { type Algorithm, ALGORITHMS, type KeyKind } from "./algorithms.ts";
 
@@ -80,6 +81,8 @@ export async function importVerificationKey(
 async function tryImport(jwk: JWK, algorithm: Algorithm): Promise<CryptoKey | string> {
   let key: CryptoKey | Uint8Array;
   try {
+    // Deno's WebCrypto takes points off their curve and an RSA exponent of 1; its node:crypto refuses them.
+    createPublicKey({ key: { ...jwk }, format: "jwk" });
     key = await importJWK(jwk, algorithm);
   } catch {
     return "cannot be imported";

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { issuerSchema, maxTokenBytesSchema } from "../../lib/token/schema.ts";
+
+const GOOD = { name: "corp", url: "https://login.example.com", audience: ["pg"] };
+const WITH_JWKS = {
+  name: "corp",
+  jwks_url: "https://login.example.com/jwks?x=1",
+  issuer: "corp",
+  audience: ["pg"],
+};
+
+const messages = (table: unknown) =>
+  v.safeParse(issuerSchema, table).issues?.map(({ message }) => message) ?? [];
+
+Deno.test("issuerSchema fills in what is not given", () => {
+  assert.deepEqual(v.parse(issuerSchema, GOOD), {
+    ...GOOD,
+    algorithms: ["ES256", "RS256"],
+    insecure_http: false,
+    require_email_verified: true,
+  });
+});
+
+Deno.test.each([
+  ["jwks_url with issuer", WITH_JWKS],
+  ["signing_keys with issuer", { name: "ci", signing_keys: ["keys/*.pem"], issuer: "ci", audience: ["pg"] }],
+  ["every option", {
+    ...GOOD,
+    jwks_hosts: ["www.googleapis.com"],
+    algorithms: ["EdDSA", "Ed25519", "PS512"],
+    types: ["at+jwt"],
+    required_claims: { groups: ["dba", "ops"], level: 3, admin: true, "realm_access.roles": "db" },
+    clients: ["psql"],
+    require_email_verified: false,
+  }],
+  ["http with insecure_http", { ...GOOD, url: "http://127.0.0.1:8080", insecure_http: true }],
+])("issuerSchema accepts %s", (_name, table) => {
+  assert.deepEqual(messages(table), []);
+});
+
+Deno.test.each([
+  ["an unknown key", { ...GOOD, audiense: [] }, 'Unknown key "audiense" in [[issuers]]'],
+  ["no table", 1, "[[issuers]] must be a table"],
+  ["no name", { ...GOOD, name: undefined }, '"name" must be text'],
+  ["an empty name", { ...GOOD, name: "" }, '"name" must not be empty'],
+  ["audience as text", { ...GOOD, audience: "pg" }, '"audience" must be an array of text'],
+  ["an empty audience", { ...GOOD, audience: [] }, '"audience" must have at least one element'],
+  ["an empty algorithms", { ...GOOD, algorithms: [] }, '"algorithms" must have at least one element'],
+  ["insecure_http as text", { ...GOOD, insecure_http: "yes" }, '"insecure_http" must be true or false'],
+  [
+    "no source",
+    { ...GOOD, url: undefined },
+    'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
+  ],
+  [
+    "two sources",
+    { ...GOOD, signing_keys: ["a.pem"] },
+    'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
+  ],
+  [
+    "jwks_url without issuer",
+    { ...WITH_JWKS, issuer: undefined },
+    '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
+  ],
+  [
+    "url with issuer",
+    { ...GOOD, issuer: "corp" },
+    'Remove "issuer": with "url" the tokens\' iss must be that URL itself',
+  ],
+  [
+    "jwks_hosts with jwks_url",
+    { ...WITH_JWKS, jwks_hosts: ["a"] },
+    '"jwks_hosts" is only for issuers with "url"',
+  ],
+  ["http", { ...GOOD, url: "http://a.b" }, '"url" must begin with https:// unless insecure_http = true'],
+  [
+    "http for keys",
+    { ...WITH_JWKS, jwks_url: "http://a.b" },
+    '"jwks_url" must begin with https:// unless insecure_http = true',
+  ],
+  ["a path", { ...GOOD, url: "login" }, '"url" must be a URL without credentials, query and fragment'],
+  [
+    "a file URL",
+    { ...GOOD, url: "file:///a" },
+    '"url" must be a URL without credentials, query and fragment',
+  ],
+  [
+    "credentials",
+    { ...GOOD, url: "https://u:p@a.b" },
+    '"url" must be a URL without credentials, query and fragment',
+  ],
+  [
+    "a query",
+    { ...GOOD, url: "https://a.b?c" },
+    '"url" must be a URL without credentials, query and fragment',
+  ],
+  [
+    "a fragment",
+    { ...WITH_JWKS, jwks_url: "https://a.b#c" },
+    '"jwks_url" must be a URL without credentials and fragment',
+  ],
+  [
+    "a nested claim table",
+    { ...GOOD, required_claims: { realm: { roles: "dba" } } },
+    "A required claim must be text, a number, true or false, or an array of these; put a path with dots in quotes",
+  ],
+  [
+    "a required claim without values",
+    { ...GOOD, required_claims: { groups: [] } },
+    "A required claim must have at least one accepted value",
+  ],
+])("issuerSchema refuses %s with one sentence", (_name, table, message) => {
+  assert.deepEqual(messages(table), [message]);
+});
+
+Deno.test("issuerSchema says that a key is missing", () => {
+  assert.deepEqual(messages({ url: "https://a.b" }), ['"name" is missing', '"audience" is missing']);
+});
+
+Deno.test.each([["none"], ["HS256"], ["HS512"], ["es256"], ["ES256K"], ["RSA1_5"], [""], [1]])(
+  "T1 issuerSchema refuses algorithm %j",
+  (algorithm) => {
+    const [message, ...more] = messages({ ...GOOD, algorithms: ["ES256", algorithm] });
+    assert.match(message, /^"algorithms" may hold only RS256, /);
+    assert.deepEqual(more, []);
+  },
+);
+
+Deno.test("issuerSchema tells of every mistake at once", () => {
+  assert.deepEqual(messages({ url: "http://a.b", audience: [], typo: 1 }), [
+    '"name" is missing',
+    '"audience" must have at least one element',
+    'Unknown key "typo" in [[issuers]]',
+    '"url" must begin with https:// unless insecure_http = true',
+  ]);
+});
+
+Deno.test("maxTokenBytesSchema is 16 KiB unless given", () => {
+  assert.equal(v.parse(maxTokenBytesSchema, undefined), 16384);
+});
+
+Deno.test.each([[255], [65536], [1000.5], ["16384"]])("maxTokenBytesSchema refuses %j", (value) => {
+  assert.equal(v.safeParse(maxTokenBytesSchema, value).issues?.length, 1);
+});
