@@ -27,7 +27,10 @@ export function checkType(typ: string | undefined, { types }: IssuerSettings): v
  * @throws {TokenRefused} expired, not_yet_valid, audience, client, claim, bound, malformed
  * @see RFC 7519 section 4.1
  */
-export function checkClaims(claims: Claims, settings: IssuerSettings, nowMs: number): void {
+export function checkClaims(
+  claims: Claims,
+  { settings, nowMs }: { settings: IssuerSettings; nowMs: number },
+): void {
   checkTimes(claims, nowMs / 1000);
   checkAudience(claims, settings.audience);
   checkClient(claims, settings.clients);
@@ -49,24 +52,27 @@ export function claimAt(claims: Claims, path: string): unknown {
 }
 
 function checkTimes(claims: Claims, nowSeconds: number): void {
-  const exp = timeClaim(claims, "exp", "expired");
+  const exp = timeClaim(claims, "exp");
   if (exp === undefined) throw new TokenRefused("expired", "The token has no exp");
   if (exp <= 0) throw new TokenRefused("expired", "The token's exp is not after 1970");
   if (nowSeconds >= exp + CLOCK_SKEW_SECONDS) throw new TokenRefused("expired", "The token has expired");
-  for (const name of ["nbf", "iat"]) {
-    const time = timeClaim(claims, name, "not_yet_valid");
+  for (const name of ["nbf", "iat"] as const) {
+    const time = timeClaim(claims, name);
     if (time !== undefined && time > nowSeconds + CLOCK_SKEW_SECONDS) {
       throw new TokenRefused("not_yet_valid", `The token's ${name} is in the future; compare the clocks`);
     }
   }
 }
 
+/** The claims that are times, and what a token is when one is not usable. */
+const TIME_FAULTS = { exp: "expired", nbf: "not_yet_valid", iat: "not_yet_valid" } as const;
+
 /** A NumericDate, in seconds. JSON's 1e309 reads as Infinity: a token for ever. */
-function timeClaim(claims: Claims, name: string, fault: "expired" | "not_yet_valid"): number | undefined {
+function timeClaim(claims: Claims, name: keyof typeof TIME_FAULTS): number | undefined {
   if (!Object.hasOwn(claims, name)) return undefined;
   const time = claims[name];
   if (typeof time === "number" && Number.isFinite(time)) return time;
-  throw new TokenRefused(fault, `The token's ${name} is not a finite number`);
+  throw new TokenRefused(TIME_FAULTS[name], `The token's ${name} is not a finite number`);
 }
 
 /** Equality of strings, or membership of an array; never a part of a string. */

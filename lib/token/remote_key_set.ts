@@ -13,7 +13,7 @@ export const USABLE_FOR_MS = 60 * 60_000;
 /** Time from one attempt to the next, in milliseconds: attempts, because failures must not make a flood cheaper. */
 export const COOLDOWN_MS = 30_000;
 
-/** Most keys imported of one set. */
+/** Most keys in one set: 64 KiB hold thousands of bad ones, and each is reported. */
 const MAX_KEYS = 128;
 
 /** What a key set needs from outside. */
@@ -109,7 +109,12 @@ export class RemoteKeySet implements KeySource {
   async #import(document: Record<string, unknown>): Promise<VerificationKeys> {
     if (!Array.isArray(document.keys)) throw new DocumentUnavailable("The key set has no array of keys");
     const keys: VerificationKey[] = [];
-    for (const [index, jwk] of document.keys.slice(0, MAX_KEYS).entries()) {
+    if (document.keys.length > MAX_KEYS) {
+      throw new DocumentUnavailable(
+        `The key set has more than ${MAX_KEYS} keys; remove those no longer in use`,
+      );
+    }
+    for (const [index, jwk] of document.keys.entries()) {
       const key = await importVerificationKey(jwk, this.#options.algorithms);
       if (typeof key !== "string") keys.push(key);
       else this.#options.report({ kind: "key_skipped", issuer: this.#options.issuer, index, reason: key });

@@ -66,43 +66,39 @@ const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jw
 /** Schema of one `[[issuers]]` table. */
 export const issuerSchema = v.pipe(
   table,
-  at(
-    "url",
-    (issuer) => countSources(issuer) === 1,
-    'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
-  ),
-  at(
-    "issuer",
-    ({ url, issuer, jwks_url, signing_keys }) =>
+  at("url", {
+    holds: (issuer) => countSources(issuer) === 1,
+    message: 'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
+  }),
+  at("issuer", {
+    holds: ({ url, issuer, jwks_url, signing_keys }) =>
       (url ?? issuer) !== undefined || (jwks_url ?? signing_keys) === undefined,
-    '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
-  ),
-  at(
-    "issuer",
-    ({ issuer, url }) => url === undefined || issuer === undefined,
-    'Remove "issuer": with "url" the tokens\' iss must be that URL itself',
-  ),
-  at(
-    "jwks_hosts",
-    ({ jwks_hosts, url }) => jwks_hosts === undefined || url !== undefined,
-    '"jwks_hosts" is only for issuers with "url"',
-  ),
-  at("url", ({ url }) => isUrl(url), '"url" must be a URL without credentials, query and fragment'),
-  at(
-    "jwks_url",
-    ({ jwks_url }) => isUrl(jwks_url, { query: true }),
-    '"jwks_url" must be a URL without credentials and fragment',
-  ),
-  at(
-    "url",
-    ({ url, insecure_http }) => isSecure(url, insecure_http),
-    '"url" must begin with https:// unless insecure_http = true',
-  ),
-  at(
-    "jwks_url",
-    ({ jwks_url, insecure_http }) => isSecure(jwks_url, insecure_http),
-    '"jwks_url" must begin with https:// unless insecure_http = true',
-  ),
+    message: '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
+  }),
+  at("issuer", {
+    holds: ({ issuer, url }) => url === undefined || issuer === undefined,
+    message: 'Remove "issuer": with "url" the tokens\' iss must be that URL itself',
+  }),
+  at("jwks_hosts", {
+    holds: ({ jwks_hosts, url }) => jwks_hosts === undefined || url !== undefined,
+    message: '"jwks_hosts" is only for issuers with "url"',
+  }),
+  at("url", {
+    holds: ({ url }) => isUrl(url),
+    message: '"url" must be a URL without credentials, query and fragment',
+  }),
+  at("jwks_url", {
+    holds: ({ jwks_url }) => isUrl(jwks_url, { query: true }),
+    message: '"jwks_url" must be a URL without credentials and fragment',
+  }),
+  at("url", {
+    holds: ({ url, insecure_http }) => isSecure(url, insecure_http),
+    message: '"url" must begin with https:// unless insecure_http = true',
+  }),
+  at("jwks_url", {
+    holds: ({ jwks_url, insecure_http }) => isSecure(jwks_url, insecure_http),
+    message: '"jwks_url" must begin with https:// unless insecure_http = true',
+  }),
 );
 
 /** One `[[issuers]]` table, checked and with its defaults; keys are those of the file. */
@@ -127,7 +123,10 @@ type CrossChecked = Pick<
 >;
 
 /** A check over several keys, run even while others are wrong so that all mistakes are told at once. */
-function at(key: keyof CrossChecked, holds: (issuer: CrossChecked) => boolean, message: string) {
+function at(
+  key: keyof CrossChecked,
+  { holds, message }: { holds: (issuer: CrossChecked) => boolean; message: string },
+) {
   return v.forward(
     v.partialCheck<Table, typeof CROSS_CHECKED, CrossChecked, string>(CROSS_CHECKED, holds, message),
     [key],

@@ -12,13 +12,10 @@ import type { IssuerSettings } from "./schema.ts";
 import type { IssuerProblem } from "./token_event.ts";
 import { TokenMemory } from "./token_memory.ts";
 import type { VerificationKeys } from "./verification_keys.ts";
-import type { VerifiedToken } from "./verified_token.ts";
+import { type VerifiedToken, verifiedToken } from "./verified_token.ts";
 
 /** How often issuers are looked at for keys that have become old, in milliseconds. */
 const TICK_MS = 30_000;
-
-/** The largest time a Date can hold: what `expiresAtMs` is cut to. */
-const MAX_DATE_MS = 8.64e15;
 
 /** What a verifier needs from outside. */
 export interface TokenVerifierOutside extends IssuersOutside {
@@ -88,8 +85,8 @@ export class TokenVerifier implements AsyncDisposable {
     checkType(header.typ, issuer.settings);
     const keys = await this.#checkSignature(token, { issuer, algorithm, kid: header.kid });
     // Only now: a stranger without a key must not learn by the time taken which claims would do (T16).
-    checkClaims(payload, issuer.settings, this.#now());
-    const verified = toVerifiedToken(payload, issuer.settings);
+    checkClaims(payload, { settings: issuer.settings, nowMs: this.#now() });
+    const verified = verifiedToken(payload, issuer.settings);
     this.#memory.remember(token, { verified, issuer, keys }, {
       nowMs: this.#now(),
       notPastMs: verified.expiresAtMs + CLOCK_SKEW_SECONDS * 1000,
@@ -148,7 +145,7 @@ export class TokenVerifier implements AsyncDisposable {
       case "no_fit":
         throw new TokenRefused("algorithm", "The header's alg does not fit the issuer's key");
       case "found":
-        if (await isSignedByOneOf(match.keys, token, algorithm)) return keys;
+        if (await isSigned(token, { keys: match.keys, algorithm })) return keys;
         throw new TokenRefused("signature", "The signature is wrong");
     }
   }
@@ -163,10 +160,10 @@ function configuredAlgorithm({ alg }: JwsHeader, { algorithms }: IssuerSettings)
   return algorithm;
 }
 
-async function isSignedByOneOf(
-  keys: readonly CryptoKey[],
+/** Whether one of the keys has signed the token. */
+async function isSigned(
   token: string,
-  algorithm: Algorithm,
+  { keys, algorithm }: { keys: readonly CryptoKey[]; algorithm: Algorithm },
 ): Promise<boolean> {
   for (const key of keys) {
     try {
@@ -177,29 +174,4 @@ async function isSignedByOneOf(
     }
   }
   return false;
-}
-
-/** @throws {TokenRefused} malformed */
-function toVerifiedToken(claims: CompactJws["payload"], settings: IssuerSettings): VerifiedToken {
-  return Object.freeze({
-    issuer: settings.name,
-    claims: deepFreeze(claims),
-    expiresAtMs: Math.min(Math.floor((claims.exp as number) * 1000), MAX_DATE_MS),
-    tokenId: textClaim(claims, "jti"),
-    subject: textClaim(claims, "sub"),
-    requireEmailVerified: settings.require_email_verified,
-  });
-}
-
-function textClaim(claims: CompactJws["payload"], name: string): string | undefined {
-  if (!Object.hasOwn(claims, name)) return undefined;
-  const value = claims[name];
-  if (typeof value !== "string") throw new TokenRefused("malformed", `The token's ${name} is not a string`);
-  return value;
-}
-
-/** One verdict is shared by all sessions of a token: none may change it for the others. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
-  return value;
 }

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { COOLDOWN_MS, REFRESH_AFTER_MS, USABLE_FOR_MS } from "../../lib/token/remote_key_set.ts";
+import {
+  COOLDOWN_MS,
+  REFRESH_AFTER_MS,
+  RemoteKeySet,
+  USABLE_FOR_MS,
+} from "../../lib/token/remote_key_set.ts";
+import type { TokenEvent } from "../../lib/token/token_event.ts";
 import { claims, FakeIssuer, faultOf, issuerWith, sign, signingKey } from "./fake_issuer.ts";
 
 const KEY = await signingKey("ES256", "k1");
@@ -136,6 +142,65 @@ Deno.test("a remembered token goes with the keys that are too old", async () => 
   assert.equal(await faultOf(verifier, token), "keys_unavailable");
 });
 
+Deno.test("T4 with an issuer slow from the start all logins wait for one fetch", async () => {
+  const issuer = new FakeIssuer();
+  const release = issuer.hold(KEY.jwk);
+  await using verifier = await issuer.verifier();
+  const logins = Array.from({ length: 20 }, async () => (await verifier.verify(await fresh())).subject);
+  release();
+  assert.deepEqual(new Set(await Promise.all(logins)), new Set(["alice"]));
+  assert.equal(issuer.requests.length, 1);
+});
+
+/** A key set by itself, whose fetches are counted. */
+function keySet() {
+  const state = { nowMs: 0, fetches: 0, set: undefined as unknown as RemoteKeySet };
+  state.set = new RemoteKeySet({
+    issuer: "corp",
+    algorithms: ["ES256"],
+    fetchKeySet: () => {
+      state.fetches++;
+      return Promise.resolve({ keys: [KEY.jwk] });
+    },
+    now: () => state.nowMs,
+    report: () => {},
+  });
+  return state;
+}
+
+Deno.test("tick() fetches keys that have never been fetched", async () => {
+  const state = keySet();
+  state.set.tick();
+  await state.set.close();
+  assert.equal(state.fetches, 1);
+});
+
+Deno.test.each([[REFRESH_AFTER_MS - 1, 1], [REFRESH_AFTER_MS, 2]])(
+  "tick() when the keys are %i ms old leaves %i fetches in all",
+  async (ageMs, fetches) => {
+    const state = keySet();
+    await state.set.refresh();
+    state.nowMs += ageMs;
+    state.set.tick();
+    await state.set.close();
+    assert.equal(state.fetches, fetches);
+  },
+);
+
+Deno.test("a failure nobody foresaw is a problem, not an unhandled rejection", async () => {
+  const events: TokenEvent[] = [];
+  const set = new RemoteKeySet({
+    issuer: "corp",
+    algorithms: ["ES256"],
+    fetchKeySet: () => Promise.reject(new RangeError("odd")),
+    now: () => 0,
+    report: (event) => events.push(event),
+  });
+  assert.equal(await set.usable(), undefined);
+  assert.equal(set.problem(), "odd");
+  assert.deepEqual(events, [{ kind: "key_set_failed", issuer: "corp", problem: "odd" }]);
+});
+
 Deno.test("refresh() fetches at once, the cooldown notwithstanding", async () => {
   const issuer = issuerWith(KEY);
   await using verifier = await issuer.verifier();
@@ -168,6 +233,11 @@ Deno.test.each(
     ["no keys array", { keys: "none" }, "The key set has no array of keys"],
     ["an error document", { error: "busy" }, "The key set has no array of keys"],
     ["no key at all", { keys: [] }, "The key set has no key that fits the issuer's algorithms"],
+    [
+      "129 keys",
+      { keys: Array(129).fill(KEY.jwk) },
+      "The key set has more than 128 keys; remove those no longer in use",
+    ],
     [
       "only unusable keys",
       { keys: [{ kty: "oct", k: "AA" }] },
