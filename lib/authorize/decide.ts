@@ -57,6 +57,7 @@ export interface Refused {
   readonly trail: readonly TrailStep[];
 }
 
+/** What {@link decide} answers. */
 export type Decision = Granted | Refused;
 
 /** May this identity be that role in that database, and where? Pure: equal input gives an equal answer. */

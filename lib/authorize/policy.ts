@@ -1,7 +1,8 @@
+import { Mistake } from "./mistake.ts";
 import type { Pattern } from "./pattern.ts";
 import { isName, isReservedRole } from "./reserved.ts";
 import type { Rule } from "./schema.ts";
-import { literalOf, type Template, unknownCapture } from "./template.ts";
+import { literalOf, parseTemplate, type Template, unknownCapture } from "./template.ts";
 
 /** Everything a decision is made from. */
 export interface Policy {
@@ -20,6 +21,32 @@ export interface BackendNames {
   readonly database?: Template;
   /** Startup parameters for the backend. */
   readonly parameters?: ReadonlyMap<string, Template>;
+}
+
+/** The same parts as they are written in the URL. */
+export interface WrittenNames {
+  readonly user?: string;
+  readonly database?: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** A backend's names parsed; each backslash that is no capture is told to `onMistake` in words that follow "has". */
+export function parseBackendNames(written: WrittenNames, onMistake: (message: string) => void): BackendNames {
+  const parse = (text: string, where: string): Template => {
+    try {
+      return parseTemplate(text);
+    } catch (thrown) {
+      if (!(thrown instanceof Mistake)) throw thrown;
+      onMistake(`${where} that ${thrown.message}`);
+      return { text, parts: [text] };
+    }
+  };
+  const { user, database, parameters } = written;
+  return {
+    user: user === undefined ? undefined : parse(user, "a user"),
+    database: database === undefined ? undefined : parse(database, "a database"),
+    parameters: new Map([...parameters].map(([name, text]) => [name, parse(text, `the parameter ${name}`)])),
+  };
 }
 
 /** One mistake that shows only when a rule and its backend are seen together. */

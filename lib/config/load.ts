@@ -1,0 +1,140 @@
+// In: the path of a TOML file. Out: a `Configuration`, or every mistake in it at once, each with its line.
+// The keys belong to the rooms: each has a schema of its own, and what two rooms share is checked here.
+// TOML: https://toml.io/en/v1.0.0
+
+import { dirname, resolve } from "node:path";
+import { type BackendNames, mistakesOfPolicy, parseBackendNames, type Policy } from "../authorize/policy.ts";
+import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
+import { backendSchema } from "../connect/schema.ts";
+import { logSchema } from "../observe/schema.ts";
+import { startupSchema } from "../startup/schema.ts";
+import { listenSchema } from "../stream/listen_schema.ts";
+import { issuerSchema, type IssuerSettings } from "../token/schema.ts";
+import { checkIssuers } from "./check_issuers.ts";
+import type { Configuration, LoadedBackend } from "./configuration.ts";
+import { loadBackend } from "./load_backend.ts";
+import { loadListen } from "./load_listen.ts";
+import { NamedFiles, type Outside, reasonOf } from "./named_file.ts";
+import { checkNamed, checkUnique } from "./names.ts";
+import { ConfigurationError, Problems } from "./problem.ts";
+import { Sections } from "./sections.ts";
+import { TomlDocument, TomlSyntaxError } from "./toml_document.ts";
+
+/** The disk and the environment of this process. */
+export const THIS_MACHINE: Outside = {
+  readTextFile: (path) => Deno.readTextFile(path),
+  getEnv: (name) => Deno.env.get(name),
+};
+
+/**
+ * Reads the configuration and everything it names, except what only the network knows.
+ *
+ * @throws {ConfigurationError} with every mistake found
+ */
+export async function loadConfiguration(
+  path: string,
+  outside: Outside = THIS_MACHINE,
+): Promise<Configuration> {
+  const document = parse(path, await read(path, outside));
+  const problems = new Problems((keys) => document.placeOf(keys));
+  const sections = new Sections(document, problems);
+  const directory = dirname(resolve(path));
+  const files = new NamedFiles(outside, directory);
+
+  const listenSettings = sections.table("listen", listenSchema);
+  const startup = sections.table("startup", startupSchema);
+  const issuers = sections.tables("issuers", {
+    schema: issuerSchema,
+    purpose: "for whoever issues the tokens",
+  });
+  const tables = sections.tables("backends", {
+    schema: backendSchema,
+    purpose: "for each server to log in to",
+  });
+  const rules = sections.tables("rules", {
+    schema: ruleSchema,
+    purpose: "for those to be let in: all others are refused",
+  });
+  const authorize = sections.table("authorize", authorizeSchema);
+  const log = sections.table("log", logSchema);
+  sections.end();
+
+  checkUnique("issuers", { document, problems });
+  checkUnique("backends", { document, problems });
+  checkUnique("rules", { document, problems });
+  checkNamed({ key: "issuer", kind: "issuers" }, { document, problems });
+  checkNamed({ key: "backend", kind: "backends" }, { document, problems });
+  await checkIssuers(issuers, { directory, outside, problems });
+
+  const listen = listenSettings && await loadListen(listenSettings, { files, problems });
+  const backends = new Map<string, LoadedBackend>();
+  const names = new Map<string, BackendNames>();
+  for (const [index, table] of tables.entries()) {
+    if (table === undefined) continue;
+    const loaded = await loadBackend(table, { index, files, problems });
+    backends.set(table.name, loaded);
+    names.set(
+      table.name,
+      parseBackendNames(loaded.target, (says) => problems.add(["backends", index, "url"], `has ${says}`)),
+    );
+  }
+  const policy = linkPolicy(
+    { rules, backends: names, reservedRoles: authorize?.reservedRoles ?? [] },
+    problems,
+  );
+
+  const found = problems.inOrder();
+  if (found.length > 0) throw new ConfigurationError(path, found);
+  return Object.freeze({
+    path: resolve(path),
+    directory,
+    files: [resolve(path), ...files.paths, ...keyPaths(issuers, files)],
+    listen: listen!,
+    startup: startup!,
+    issuers: issuers.filter((issuer) => issuer !== undefined),
+    backends,
+    policy,
+    log: log!,
+  });
+}
+
+async function read(path: string, { readTextFile }: Outside): Promise<string> {
+  try {
+    return await readTextFile(path);
+  } catch (thrown) {
+    const says = `is the configuration file, ${reasonOf(thrown, `--allow-read=${resolve(path)}`)}`;
+    throw new ConfigurationError(path, [{ path: "", message: says }]);
+  }
+}
+
+function parse(path: string, text: string): TomlDocument {
+  try {
+    return TomlDocument.parse(text);
+  } catch (thrown) {
+    if (!(thrown instanceof TomlSyntaxError)) throw thrown;
+    throw new ConfigurationError(path, [{
+      ...thrown.place,
+      path: "",
+      message: `this is not TOML: ${thrown.message}`,
+    }]);
+  }
+}
+
+/** Of a path with `*` or `?` in its file name, the directory: it is listed. */
+function keyPaths(issuers: readonly (IssuerSettings | undefined)[], files: NamedFiles): readonly string[] {
+  return issuers.flatMap((issuer) => issuer?.signing_keys ?? [])
+    .map((path) => files.absolute(/[*?]/.test(path) ? dirname(path) : path));
+}
+
+/** Rules with other mistakes are left out, and keep their place: what is wrong with the others is told all the same. */
+function linkPolicy(
+  { rules, ...rest }: Omit<Policy, "rules"> & { rules: readonly (Rule | undefined)[] },
+  problems: Problems,
+): Policy {
+  const places = rules.flatMap((rule, index) => rule === undefined ? [] : [index]);
+  const policy = { ...rest, rules: rules.filter((rule) => rule !== undefined) };
+  for (const { rule, key, message } of mistakesOfPolicy(policy)) {
+    problems.add(["rules", places[rule], key], message);
+  }
+  return policy;
+}

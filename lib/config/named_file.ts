@@ -1,0 +1,141 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { resolve } from "node:path";
+import { Secret } from "../secret.ts";
+import type { IssuerSettings } from "../token/schema.ts";
+
+/** What the loader needs of the world around it. */
+export interface Outside {
+  readonly readTextFile: (path: string) => Promise<string>;
+  readonly getEnv: (name: string) => string | undefined;
+  /** What is wrong with an issuer's `signing_keys`, a sentence each; without it they are looked at only later. */
+  readonly checkSigningKeys?: (issuer: IssuerSettings, directory: string) => Promise<readonly string[]>;
+}
+
+/** A value of the configuration names something that cannot be used; the message follows the key's name. */
+export class UnusableFile extends Error {
+  override readonly name = "UnusableFile";
+}
+
+/** What is read from the files and variables that the configuration names. */
+export class NamedFiles {
+  readonly #outside: Outside;
+  readonly #directory: string;
+  readonly #read = new Set<string>();
+
+  /** Relative paths are relative to `directory`. */
+  constructor(outside: Outside, directory: string) {
+    this.#outside = outside;
+    this.#directory = directory;
+  }
+
+  /** The paths asked for so far, absolute. */
+  get paths(): readonly string[] {
+    return [...this.#read];
+  }
+
+  absolute(path: string): string {
+    return resolve(this.#directory, path);
+  }
+
+  /**
+   * PEM certificates, one or a chain.
+   *
+   * @throws {UnusableFile}
+   */
+  async certificates(path: string): Promise<string> {
+    const text = await this.#text(path);
+    const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+    if (blocks.length === 0) throw new UnusableFile(`names ${path}, which holds no certificate in PEM form`);
+    for (const block of blocks) {
+      // node:crypto's own words are those of an ASN.1 parser, which help nobody.
+      if (!succeeds(() => new X509Certificate(block))) {
+        throw new UnusableFile(
+          `names ${path}, which holds a certificate that cannot be read: export it again`,
+        );
+      }
+    }
+    return text;
+  }
+
+  /**
+   * A PEM private key, to be read without a passphrase.
+   *
+   * @throws {UnusableFile}
+   */
+  async privateKey(path: string): Promise<Secret> {
+    const text = await this.#text(path);
+    if (/-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(text)) {
+      throw new UnusableFile(`names ${path}, whose key has a passphrase: remove it with openssl pkey`);
+    }
+    if (succeeds(() => createPrivateKey(text))) return new Secret(text);
+    throw new UnusableFile(`names ${path}, which holds no private key in PEM form`);
+  }
+
+  /**
+   * A password that is alone in a file; the newline that editors put behind it is not part of it.
+   *
+   * @throws {UnusableFile}
+   */
+  async password(path: string): Promise<Secret> {
+    const text = (await this.#text(path)).replace(/\r?\n$/, "");
+    if (text === "") throw new UnusableFile(`names ${path}, which is empty`);
+    return new Secret(text);
+  }
+
+  /**
+   * A password from a variable of the environment.
+   *
+   * @throws {UnusableFile}
+   */
+  variable(name: string): Secret {
+    try {
+      const value = this.#outside.getEnv(name);
+      if (value !== undefined && value !== "") return new Secret(value);
+    } catch (thrown) {
+      throw new UnusableFile(
+        `names the environment variable ${name}, ${reasonOf(thrown, `--allow-env=${name}`)}`,
+      );
+    }
+    throw new UnusableFile(`names the environment variable ${name}, which is not set`);
+  }
+
+  async #text(path: string): Promise<string> {
+    const full = this.absolute(path);
+    this.#read.add(full);
+    try {
+      return await this.#outside.readTextFile(full);
+    } catch (thrown) {
+      throw new UnusableFile(`names ${path}, ${reasonOf(thrown, `--allow-read=${full}`)}`);
+    }
+  }
+}
+
+/** Why a file or variable cannot be read, and what to do about it, as a clause. */
+export function reasonOf(thrown: unknown, permission: string): string {
+  if (thrown instanceof Deno.errors.NotCapable) return `which Deno may not read: start with ${permission}`;
+  if (thrown instanceof Deno.errors.NotFound) return "which does not exist";
+  if (thrown instanceof Deno.errors.PermissionDenied) {
+    return "which this user may not read: change its owner or mode";
+  }
+  if (thrown instanceof Deno.errors.IsADirectory) return "which is a directory";
+  // Other messages of the operating system name no secret: they are about the path.
+  return `which cannot be read: ${thrown instanceof Error ? thrown.message : "unknown error"}`;
+}
+
+/** Whether a certificate was made for this key. */
+export function isPair(certificates: string, privateKey: Secret): boolean {
+  return succeeds(() => {
+    if (!new X509Certificate(certificates).checkPrivateKey(createPrivateKey(privateKey.reveal()))) {
+      throw new Error();
+    }
+  });
+}
+
+function succeeds(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
+}

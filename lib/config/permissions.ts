@@ -1,0 +1,71 @@
+import type { Configuration } from "./configuration.ts";
+
+/** What the program needs Deno to permit for a configuration. */
+export interface RequiredPermissions {
+  /** `host:port`, as `--allow-net` takes them; a host alone where the system chooses the port. */
+  readonly net: readonly string[];
+  /** Absolute paths, as `--allow-read` takes them. */
+  readonly read: readonly string[];
+  /** Absolute paths of Unix sockets: Deno asks for reading and writing to connect to one. */
+  readonly write: readonly string[];
+}
+
+/** Asks Deno about one permission: `Deno.permissions.query`. */
+export type PermissionQuery = (descriptor: Deno.PermissionDescriptor) => Promise<{ readonly state: string }>;
+
+/** Everything the configuration will reach: addresses to listen on, issuers, backends, and files read at each reload. */
+export function requiredPermissions(configuration: Configuration): RequiredPermissions {
+  const { listen, issuers, backends } = configuration;
+  const net = new Set<string>();
+  const read = new Set<string>(configuration.files);
+  const write = new Set<string>();
+  for (const { host, port } of [listen.address].flat()) net.add(hostAndPort(host, port));
+  for (const { url, jwks_url, jwks_hosts = [] } of issuers) {
+    for (const written of [url, jwks_url]) {
+      if (written !== undefined) net.add(hostOfUrl(new URL(written)));
+    }
+    for (const host of jwks_hosts) net.add(hostOfUrl(new URL(`https://${host}`)));
+  }
+  for (const { target } of backends.values()) {
+    for (const host of target.hosts) {
+      if (host.kind === "tcp") net.add(hostAndPort(host.host, host.port));
+      else for (const paths of [read, write]) paths.add(host.path);
+    }
+  }
+  return { net: [...net], read: [...read], write: [...write] };
+}
+
+/** One sentence that names every permission that is missing, or undefined if none is. */
+export async function checkPermissions(
+  configuration: Configuration,
+  query: PermissionQuery,
+): Promise<string | undefined> {
+  const { net, read, write } = requiredPermissions(configuration);
+  const isMissing = async (descriptor: Deno.PermissionDescriptor) =>
+    (await query(descriptor)).state !== "granted";
+  const missing = {
+    net: await filter(net, (host) => isMissing({ name: "net", host })),
+    read: await filter(read, (path) => isMissing({ name: "read", path })),
+    write: await filter(write, (path) => isMissing({ name: "write", path })),
+  };
+  const flags = Object.entries(missing).flatMap(([name, values]) =>
+    values.length === 0 ? [] : [`--allow-${name}=${values.join(",")}`]
+  );
+  return flags.length === 0
+    ? undefined
+    : `Deno does not permit what the configuration needs: start with ${flags.join(" ")}`;
+}
+
+async function filter<T>(values: readonly T[], keeps: (value: T) => Promise<boolean>): Promise<T[]> {
+  const kept = await Promise.all(values.map(keeps));
+  return values.filter((_, index) => kept[index]);
+}
+
+function hostOfUrl(url: URL): string {
+  return `${url.hostname}:${url.port || (url.protocol === "http:" ? 80 : 443)}`;
+}
+
+function hostAndPort(host: string, port: number): string {
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  return port === 0 ? bracketed : `${bracketed}:${port}`;
+}

@@ -1,0 +1,62 @@
+import * as v from "valibot";
+import { explainIssue, saysUnknown, unknownKeys } from "./explain_issue.ts";
+import type { Problems } from "./problem.ts";
+import type { Schema } from "./schema_guide.ts";
+import type { KeyPath, TomlDocument } from "./toml_document.ts";
+
+/** Reads the file's tables one by one through the rooms' schemas; what is wrong becomes problems, the rest is read on. */
+export class Sections {
+  readonly #document: TomlDocument;
+  readonly #problems: Problems;
+  readonly #known: string[] = [];
+
+  constructor(document: TomlDocument, problems: Problems) {
+    this.#document = document;
+    this.#problems = problems;
+  }
+
+  /** The table `[name]`, empty if it is not there; undefined if something in it is wrong. */
+  table<S extends Schema>(name: string, schema: S): v.InferOutput<S> | undefined {
+    return this.#read([name], { schema, value: this.#take(name) ?? {} });
+  }
+
+  /** The tables `[[name]]`, at least one: in each one's place what it says, or undefined if something in it is wrong. */
+  tables<S extends Schema>(
+    name: string,
+    { schema, purpose }: { schema: S; purpose: string },
+  ): readonly (v.InferOutput<S> | undefined)[] {
+    const value = this.#take(name) ?? [];
+    if (!Array.isArray(value)) {
+      this.#problems.add([name], `must be an array of tables: write [[${name}]] above each`);
+      return [];
+    }
+    if (value.length === 0) this.#problems.add([name], `is required: add a [[${name}]] table ${purpose}`);
+    return value.map((element, index) => this.#read([name, index], { schema, value: element }));
+  }
+
+  /** Whatever at the top of the file nobody has read is a mistake. */
+  end(): void {
+    for (const name of Object.keys(this.#document.value)) {
+      if (!this.#known.includes(name)) this.#problems.add([name], saysUnknown(name, this.#known));
+    }
+  }
+
+  #take(name: string): unknown {
+    this.#known.push(name);
+    return Object.hasOwn(this.#document.value, name) ? this.#document.value[name] : undefined;
+  }
+
+  #read<S extends Schema>(
+    at: KeyPath,
+    { schema, value }: { schema: S; value: unknown },
+  ): v.InferOutput<S> | undefined {
+    const result = v.safeParse(schema, value);
+    const unknown = unknownKeys(value, schema);
+    const explained = (result.issues ?? []).flatMap((issue) => explainIssue(issue, schema) ?? []);
+    // A required key that is only misspelt is told once.
+    const meant = new Set(unknown.map(({ meant }) => JSON.stringify(meant)));
+    const issues = explained.filter(({ path }) => !meant.has(JSON.stringify(path)));
+    for (const { path, says } of [...unknown, ...issues]) this.#problems.add([...at, ...path], says);
+    return result.success && unknown.length === 0 ? result.output : undefined;
+  }
+}
