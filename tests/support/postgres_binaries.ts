@@ -96,8 +96,8 @@ function packageOf(major: PostgresMajor): string {
 async function download(specifier: string): Promise<string> {
   const program = `import { postgres } from ${JSON.stringify(specifier)}; console.log(postgres);`;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--quiet", "--no-config", "--no-lock", program],
-    cwd: new URL("../..", import.meta.url), // where an .npmrc may say which registry to ask
+    args: ["eval", "--quiet", "--no-lock", program],
+    cwd: new URL("../..", import.meta.url), // where deno.json is, and an .npmrc that may name another registry
   }).output();
   const [path, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
   if (!success) throw new Error(`${specifier} could not be downloaded\n${complaint}`);
