@@ -97,8 +97,8 @@ export function backendOf(table: BackendTable): Backend {
 }
 
 /**
- * The ways to log in that a backend may ask for when `require_auth` is not written: off this machine only those that
- * prove the backend to us, SCRAM and a certificate of ours inside TLS; on it all of them.
+ * The ways to log in that a backend may ask for when `require_auth` is not written. Off this machine they are those that
+ * give nothing away to an impostor, SCRAM and a certificate of ours inside TLS; on it they are all.
  */
 function defaultRequireAuth({ hosts, sslcert }: Target): readonly AuthWord[] {
   if (hosts.every(isLocal)) return AUTH_WORDS;
