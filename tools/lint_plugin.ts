@@ -19,9 +19,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: ["config", "proxy", "observe", "authorize", "token", ...LEAVES],
   proxy: ["session", "stream", "observe", "type config/*", ...LEAVES],
   session: [
-    ...["startup", "authenticate", "token", "authorize", "connect", "relay", "stream", ...SPEECH],
-    "type observe/events",
+    ...["backend_link", "startup", "authenticate", "token", "authorize", "connect", "relay", "stream"],
+    ...["type observe/events", ...SPEECH],
   ],
+  backend_link: ["connect", "stream", ...SPEECH],
 
   startup: SPEECH,
   authenticate: SPEECH,
