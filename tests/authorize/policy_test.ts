@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mistakesOfPolicy } from "../../lib/authorize/policy.ts";
+import { mistakesOfPolicy, parseBackendNames } from "../../lib/authorize/policy.ts";
 import { policyOf } from "./policies.ts";
 
 const reserved = (role: string) =>
@@ -29,4 +29,21 @@ Deno.test.each([
 ])("mistakesOfPolicy() finds %s", (_case, rule, backend, expected) => {
   const found = mistakesOfPolicy(policyOf([{}, rule], backend as Parameters<typeof policyOf>[1]));
   assert.deepEqual(found.filter((one) => one.rule === 1).map((one) => `${one.key} ${one.message}`), expected);
+});
+
+Deno.test("parseBackendNames() reads the captures of a URL's parts", () => {
+  const parameters = new Map([["options", "-c a.b=\\0"]]);
+  const names = parseBackendNames({ user: "\\1", parameters }, (message) => assert.fail(message));
+  assert.deepEqual(names.user?.parts, [{ group: 1 }]);
+  assert.equal(names.database, undefined);
+  assert.deepEqual(names.parameters?.get("options")?.parts, ["-c a.b=", { group: 0 }]);
+});
+
+Deno.test("parseBackendNames() tells every backslash that is no capture", () => {
+  const mistakes: string[] = [];
+  const parameters = new Map([["options", "\\z"]]);
+  parseBackendNames({ user: "\\x", database: "\\y", parameters }, (message) => mistakes.push(message));
+  const rest =
+    "that has a backslash that is no capture: write \\0 to \\9 or \\{name}, and \\\\ for a backslash";
+  assert.deepEqual(mistakes, [`a user ${rest}`, `a database ${rest}`, `the parameter options ${rest}`]);
 });

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { explainIssue, unknownKeys } from "../../lib/config/explain_issue.ts";
+import type { Schema } from "../../lib/config/schema_guide.ts";
+
+const method = v.variant("method", [
+  v.strictObject({ method: v.literal("file"), path: v.pipe(v.string(), v.description("name the file")) }),
+  v.strictObject({ method: v.literal("fetch"), url: v.string() }),
+]);
+
+const schema = v.pipe(
+  v.strictObject({
+    text: v.string(),
+    worded: v.optional(v.string("must be a word")),
+    sentence: v.optional(v.string("Only a word will do")),
+    quoted: v.optional(v.string('"quoted" must be a word')),
+    flag: v.optional(v.boolean()),
+    list: v.optional(v.array(v.strictObject({ size: v.number() }))),
+    method: v.optional(method),
+    free: v.optional(v.record(v.string(), v.string())),
+  }),
+  v.check(() => true),
+);
+
+function explanations(value: unknown, of: Schema = schema): string[] {
+  const issues = (v.safeParse(of, value).issues ?? []).flatMap((issue) => explainIssue(issue, of) ?? []);
+  return [...unknownKeys(value, of), ...issues].map(({ path, says }) => `${path.join(".")} ${says}`);
+}
+
+Deno.test.each<[string, unknown, string[]]>([
+  ["nothing wrong", { text: "a" }, []],
+  ["a missing key", {}, ["text is required"]],
+  ["a missing key that has a description", { text: "a", method: { method: "file" } }, [
+    "method.path is required: name the file",
+  ]],
+  ["a type in valibot's words", { text: 1 }, ["text must be text in quotes"]],
+  ["another", { text: "a", flag: "yes" }, ["flag must be true or false"]],
+  ["an array in valibot's words", { text: "a", list: 1 }, ["list must be an array"]],
+  ["a table in an array", { text: "a", list: [1] }, ["list.0 must be a table"]],
+  ["a value in a table in an array", { text: "a", list: [{ size: "1" }] }, ["list.0.size must be a number"]],
+  ["a room's predicate", { text: "a", worded: 1 }, ["worded must be a word"]],
+  ["a room's sentence", { text: "a", sentence: 1 }, ["sentence is wrong: Only a word will do"]],
+  ["a room's predicate behind the quoted key", { text: "a", quoted: 1 }, ["quoted must be a word"]],
+  ["every unknown key", { text: "a", x: 1, flat: 1 }, [
+    "x is not a known key: there are text, worded, sentence, quoted, flag, list, method, free",
+    "flat is not a known key: did you mean flag?",
+  ]],
+  ["an unknown key inside", { text: "a", list: [{ size: 1 }, { size: 1, sise: 2 }] }, [
+    "list.1.sise is not a known key: did you mean size?",
+  ]],
+  ["an unknown key of an alternative", { text: "a", method: { method: "file", path: "x", ulr: 1 } }, [
+    "method.ulr is not a known key: did you mean url?",
+  ]],
+  ["keys of a free table, not at all", { text: "a", free: { any: "b" } }, []],
+])("explainIssue() and unknownKeys() tell %s", (_case, value, expected) => {
+  assert.deepEqual(explanations(value), expected);
+});

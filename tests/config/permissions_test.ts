@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { loadConfiguration, THIS_MACHINE } from "../../lib/config/load.ts";
+import { checkPermissions, requiredPermissions } from "../../lib/config/permissions.ts";
+import type { ConfigurationError } from "../../lib/config/problem.ts";
+import { outsideOf, PEM } from "./files.ts";
+
+const TOML = `
+[listen]
+address = ["127.0.0.1:6432", "[::]:0"]
+certificate = "server.crt"
+private_key = "server.key"
+
+[[issuers]]
+name = "a"
+url = "https://login.example.com/tenant"
+jwks_hosts = ["keys.example.com"]
+audience = ["proxy"]
+
+[[issuers]]
+name = "b"
+jwks_url = "http://127.0.0.1:8080/keys"
+issuer = "b"
+insecure_http = true
+audience = ["proxy"]
+
+[[issuers]]
+name = "c"
+signing_keys = ["one.pem", "keys/*.pem"]
+issuer = "c"
+audience = ["proxy"]
+
+[[backends]]
+name = "far"
+url = "postgres://app@db1.internal,[2001:db8::1]:6000/orders"
+password_file = "secrets/far"
+
+[[backends]]
+name = "near"
+url = "postgres://app@%2Frun%2Fpostgresql/orders"
+
+[[rules]]
+issuer = "a"
+match = "alice"
+backend = "far"
+`;
+
+const outside = outsideOf({ ...PEM, "config.toml": TOML, "secrets/far": "x" });
+const load = () => loadConfiguration("/etc/proxy/config.toml", outside);
+
+Deno.test("requiredPermissions() lists every address and path", async () => {
+  assert.deepEqual(requiredPermissions(await load()), {
+    net: [
+      "127.0.0.1:6432",
+      "[::]",
+      "login.example.com:443",
+      "keys.example.com:443",
+      "127.0.0.1:8080",
+      "db1.internal:5432",
+      "[2001:db8::1]:6000",
+    ],
+    read: [
+      "/etc/proxy/config.toml",
+      "/etc/proxy/server.crt",
+      "/etc/proxy/server.key",
+      "/etc/proxy/secrets/far",
+      "/etc/proxy/one.pem",
+      "/etc/proxy/keys",
+      "/run/postgresql/.s.PGSQL.5432",
+    ],
+    write: ["/run/postgresql/.s.PGSQL.5432"],
+  });
+});
+
+Deno.test("checkPermissions() says nothing where all is granted", async () => {
+  const granted = () => Promise.resolve({ state: "granted" });
+  assert.equal(await checkPermissions(await load(), granted), undefined);
+});
+
+Deno.test("checkPermissions() names all that is missing in one sentence", async () => {
+  const sentence = await checkPermissions(await load(), (descriptor) => {
+    const isMissing = "host" in descriptor && descriptor.host?.endsWith(":5432") ||
+      "path" in descriptor && String(descriptor.path).includes("secrets");
+    return Promise.resolve({ state: isMissing ? "denied" : "granted" });
+  });
+  assert.equal(
+    sentence,
+    "Deno does not permit what the configuration needs:" +
+      " start with --allow-net=db1.internal:5432 --allow-read=/etc/proxy/secrets/far",
+  );
+});
+
+Deno.test({
+  name: "checkPermissions() asks Deno itself",
+  permissions: { net: ["db1.internal:5432", "127.0.0.1"], read: true, write: true },
+  async fn() {
+    const sentence = await checkPermissions(await load(), (descriptor) => Deno.permissions.query(descriptor));
+    assert.equal(
+      sentence,
+      "Deno does not permit what the configuration needs: start with" +
+        " --allow-net=[::],login.example.com:443,keys.example.com:443,[2001:db8::1]:6000",
+    );
+  },
+});
+
+Deno.test({
+  name: "loadConfiguration() names the permission that Deno withholds",
+  permissions: { read: false },
+  async fn() {
+    const path = new URL("../../config.example.toml", import.meta.url).pathname;
+    await assert.rejects(loadConfiguration(path, THIS_MACHINE), (error: ConfigurationError) => {
+      const says = `is the configuration file, which Deno may not read: start with --allow-read=${path}`;
+      assert.deepEqual(error.problems, [{ path: "", message: says }]);
+      return true;
+    });
+  },
+});
+
+Deno.test({
+  name: "loadConfiguration() names the variable that Deno withholds",
+  permissions: { env: false },
+  async fn() {
+    const toml = TOML.replace('password_file = "secrets/far"', 'password_env = "PW"');
+    const files = outsideOf({ ...PEM, "config.toml": toml });
+    const loading = loadConfiguration("/etc/proxy/config.toml", { ...files, getEnv: THIS_MACHINE.getEnv });
+    await assert.rejects(loading, (error: ConfigurationError) => {
+      assert.deepEqual(error.problems.map(({ message }) => message), [
+        "backends[0].password_env names the environment variable PW, which Deno may not read: start with --allow-env=PW",
+      ]);
+      return true;
+    });
+  },
+});
