@@ -31,7 +31,9 @@ export class Activity {
   #hasUnsynced = false;
   #isCopyingIn = false;
   #status: TransactionStatus = "I";
-  #answered = 0;
+  /** Requests sent, and how many of them are over. */
+  #asked = 0;
+  #settled = 0;
   #isTerminated = false;
 
   /** The transaction status of the last ReadyForQuery. */
@@ -49,9 +51,15 @@ export class Activity {
     return this.isQuiet && this.#status === "I";
   }
 
-  /** How many ReadyForQuery have passed: tells one moment of being busy from another. */
-  get answered(): number {
-    return this.#answered;
+  /** A mark on everything asked so far, for {@link isPast}. */
+  mark(): number {
+    // What waits for a Sync is settled by the ReadyForQuery of that Sync, which is the next request.
+    return this.#asked + (this.#hasUnsynced ? 1 : 0);
+  }
+
+  /** Everything that was asked when `mark` was made is over. */
+  isPast(mark: number): boolean {
+    return this.#settled >= mark;
   }
 
   /** The client has said Terminate: its leaving is no accident. */
@@ -92,7 +100,6 @@ export class Activity {
       case B_READY_FOR_QUERY:
         this.#isCopyingIn = false;
         this.#status = STATUS[firstByte] ?? this.#status;
-        this.#answered++;
         return this.#answer();
       case B_COPY_IN_RESPONSE:
       case B_COPY_BOTH_RESPONSE:
@@ -104,6 +111,7 @@ export class Activity {
   }
 
   #await(isSync: boolean): void {
+    this.#asked++;
     const last = this.#awaited.at(-1);
     if (last?.isSync === isSync) last.count++;
     else this.#awaited.push({ isSync, count: 1 });
@@ -111,13 +119,17 @@ export class Activity {
 
   #answer(): void {
     const first = this.#awaited[0];
-    if (first !== undefined && --first.count === 0) this.#awaited.shift();
+    if (first === undefined) return;
+    this.#settled++;
+    if (--first.count === 0) this.#awaited.shift();
   }
 
   /** Syncs sent ahead of the news that a COPY has begun are read in copy-in mode, and so ignored. */
   #forgetSyncs(): void {
-    const queries = this.#awaited.filter((run) => !run.isSync);
-    if (queries.length < this.#awaited.length) this.#hasUnsynced = true;
-    this.#awaited.splice(0, this.#awaited.length, ...queries);
+    const syncs = this.#awaited.filter((run) => run.isSync);
+    if (syncs.length === 0) return;
+    for (const { count } of syncs) this.#settled += count;
+    this.#hasUnsynced = true;
+    this.#awaited.splice(0, this.#awaited.length, ...this.#awaited.filter((run) => !run.isSync));
   }
 }

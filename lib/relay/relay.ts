@@ -3,13 +3,13 @@
 // Chapter: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-TERMINATION
 import { asPgError, PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
-import type { ByteStream } from "../stream/byte_stream.ts";
+import { type ByteStream, StreamBroken } from "../stream/byte_stream.ts";
 import { encodeError } from "../wire/error_response.ts";
 import { Activity } from "./activity.ts";
 import { HeaderWalk } from "./header_walk.ts";
 
 /** How a session came to its end. */
-export type RelayEnding = "client_left" | "client_lost" | "backend_left" | "failed" | "ended_by_proxy";
+export type RelayEnding = "client_left" | "client_lost" | "backend_left" | "failed" | "ended_by_policy";
 
 /** What is known of a session once it is over. */
 export interface RelayResult {
@@ -27,11 +27,11 @@ export interface RelayOptions {
   readonly fromClient?: Uint8Array;
   /** What the backend sent behind its ReadyForQuery. */
   readonly fromBackend?: Uint8Array;
-  /** The client is gone with a query running: the backend does not notice by itself before the query is done. */
+  /** The client is gone with a query running, which the backend does not notice by itself. */
   readonly cancelAbandonedQuery: () => void;
 }
 
-/** How long a client that closed its end gets for the answers under way, in milliseconds. */
+/** How long a client that closed its end in a query gets for the answers under way, in milliseconds. */
 const HALF_CLOSED_MS = 500;
 
 /** How long an end that was told to close may take for reading what is left, in milliseconds. */
@@ -42,15 +42,14 @@ const ERROR_RESPONSE = 0x45; // E
 /**
  * Carries bytes both ways. Chunks go on as they came; only the headers in them are looked at.
  *
- * Either end's death ends the other: a backend that dies between two messages is announced to the client as FATAL 08006,
- * a client that dies in a query has the query cancelled, so that it leaves no lock behind.
+ * Either end's death ends the other: a backend that dies between two messages is announced to the client as FATAL 08006, a
+ * client that dies in a query has the query cancelled, so that it leaves no lock behind.
  */
 export class Relay {
   readonly activity = new Activity();
   readonly #client: ByteStream;
   readonly #backend: ByteStream;
   readonly #options: RelayOptions;
-  readonly #over = Promise.withResolvers<RelayResult>();
   readonly #clientWalk: HeaderWalk;
   readonly #backendWalk: HeaderWalk;
   #bytesIn = 0;
@@ -58,8 +57,10 @@ export class Relay {
   #lastBackendType = 0;
   #how: RelayEnding | null = null;
   #cause: unknown;
-  #isClientOpen = true;
-  #isBackendOpen = true;
+  /** While it is set, nothing of the client goes on to the backend. */
+  #held: Promise<void> | null = null;
+  /** Settles when our last bytes to the client have left. */
+  #farewell: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
@@ -73,98 +74,119 @@ export class Relay {
     });
   }
 
-  /** Runs until both ends are closed. */
-  run(): Promise<RelayResult> {
-    this.#backend.flow({
-      chunk: this.#onBackendChunk,
-      drained: () => this.#client.resume(),
-      ended: () => this.#onBackendGone(null),
-      closed: (error) => {
-        this.#isBackendOpen = false;
-        this.#onBackendGone(error);
-        this.#finishIfOver();
-      },
-    });
-    this.#client.flow({
-      chunk: this.#onClientChunk,
-      drained: () => this.#backend.resume(),
-      ended: () => this.#onClientEnded(),
-      closed: (error) => {
-        this.#isClientOpen = false;
-        this.#onClientGone(error);
-        this.#finishIfOver();
-      },
-    });
-    // What was read ahead during the login goes first: the streams deliver nothing before the next turn of the event loop.
-    const { fromBackend, fromClient } = this.#options;
-    if (fromBackend?.length) this.#onBackendChunk(fromBackend);
-    if (fromClient?.length) this.#onClientChunk(fromClient);
-    this.#backend.resume();
-    this.#client.resume();
-    return this.#over.promise;
+  /** Runs until both ends are closed, as far as they can be. */
+  async run(): Promise<RelayResult> {
+    await Promise.all([this.#carryFromClient(), this.#carryFromBackend()]);
+    await this.#farewell;
+    clearTimeout(this.#timer);
+    return {
+      how: this.#how ?? "failed",
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      cause: this.#cause,
+    };
   }
 
   /** Ends the session from our side: the client is told why, if it stands between two messages. */
   end(error: PgError): void {
     if (this.#how !== null) return;
-    this.#settle("ended_by_proxy", error);
-    this.#tellClient(error);
-    this.#closeBoth();
+    this.#settle("ended_by_policy", error);
+    this.#dismissClient(error);
+    this.#backend.destroy();
   }
 
-  readonly #onClientChunk = (chunk: Uint8Array): void => {
-    if (this.#how !== null) return;
-    this.#bytesIn += chunk.length;
-    try {
-      this.#clientWalk.walk(chunk);
-    } catch (error) {
-      return this.#fail(error);
-    }
-    if (!this.#backend.push(chunk)) this.#client.pause();
-  };
+  /** Holds back what the client sends until `done` settles: a cancel on its way cannot meet what is asked after it. */
+  holdClientUntil(done: Promise<void>): void {
+    const held = done.then(() => {
+      if (this.#held === held) this.#held = null;
+    });
+    this.#held = held;
+  }
 
-  readonly #onBackendChunk = (chunk: Uint8Array): void => {
-    if (!this.#isClientOpen) return;
-    this.#bytesOut += chunk.length;
+  async #carryFromClient(): Promise<void> {
     try {
-      this.#backendWalk.walk(chunk);
+      let chunk: Uint8Array | null = this.#options.fromClient ?? EMPTY;
+      for (; chunk !== null; chunk = await this.#client.read()) {
+        // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
+        // lose our last words on their way.
+        if (this.#how !== null || !this.#walkOver(chunk, this.#clientWalk)) continue;
+        if (this.#held !== null) await this.#held;
+        this.#bytesIn += chunk.length;
+        await this.#send(chunk, this.#backend);
+      }
+      this.#clientEnded();
     } catch (error) {
-      return this.#fail(error);
+      this.#clientGone(error);
     }
-    if (!this.#client.push(chunk)) this.#backend.pause();
-  };
+  }
+
+  async #carryFromBackend(): Promise<void> {
+    try {
+      let chunk: Uint8Array | null = this.#options.fromBackend ?? EMPTY;
+      for (; chunk !== null; chunk = await this.#backend.read()) {
+        if (!this.#walkOver(chunk, this.#backendWalk)) continue;
+        this.#bytesOut += chunk.length;
+        await this.#send(chunk, this.#client);
+      }
+      this.#backendGone();
+    } catch (error) {
+      this.#backendGone(error);
+    }
+  }
+
+  /** Looks at the headers in a chunk; false when they make no sense, which ends this session and no other. */
+  #walkOver(chunk: Uint8Array, walk: HeaderWalk): boolean {
+    try {
+      walk.walk(chunk);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  /** To an end that takes no more, nothing is sent: that it is gone shows where it is read. */
+  async #send(chunk: Uint8Array, to: ByteStream): Promise<void> {
+    try {
+      await to.write(chunk);
+    } catch (error) {
+      if (!(error instanceof StreamBroken)) throw error;
+    }
+  }
 
   /** The client sends no more. After Terminate the backend ends by itself, when it is done with what came before. */
-  #onClientEnded(): void {
+  #clientEnded(): void {
     if (this.#how !== null) return;
     const { isTerminated, isQuiet } = this.activity;
     this.#settle(isTerminated ? "client_left" : "client_lost");
     this.#backend.end();
     if (isTerminated) return;
-    if (isQuiet) this.#destroyAfter(LINGER_MS);
-    else this.#after(HALF_CLOSED_MS, () => this.#abandon());
+    this.#after(isQuiet ? LINGER_MS : HALF_CLOSED_MS, () => this.#abandon());
   }
 
   /** The client cannot be reached any more. */
-  #onClientGone(error: Error | null): void {
-    this.#settle(this.activity.isTerminated ? "client_left" : "client_lost", error);
-    if (!this.#isBackendOpen) return;
+  #clientGone(cause: unknown): void {
+    if (this.#how !== null) return;
+    this.#settle(this.activity.isTerminated ? "client_left" : "client_lost", cause);
     if (this.activity.isTerminated) this.#backend.end();
     else this.#abandon();
-    // Nobody is left to read the answers: they must not keep the backend waiting.
-    this.#backend.resume();
   }
 
-  #onBackendGone(error: Error | null): void {
-    if (this.#how === null) {
-      this.#settle("backend_left", error);
-      // A backend that says why it leaves has said enough.
-      if (this.#lastBackendType !== ERROR_RESPONSE) this.#tellClient(backendLost());
-    }
-    if (!this.#isClientOpen) return;
-    this.#client.end();
-    this.#client.resume();
-    this.#destroyAfter(LINGER_MS);
+  #backendGone(cause?: unknown): void {
+    if (this.#how !== null) return this.#dismissClient();
+    this.#settle("backend_left", cause);
+    // A backend that says why it leaves has said enough.
+    this.#dismissClient(this.#lastBackendType === ERROR_RESPONSE ? undefined : backendLost());
+    this.#backend.destroy();
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#how !== null) return;
+    const error = asPgError(thrown);
+    this.#settle("failed", error);
+    this.#dismissClient(error);
+    if (!this.activity.isQuiet) this.#options.cancelAbandonedQuery();
+    this.#backend.destroy();
   }
 
   /** Leaves the backend alone with nobody's query. */
@@ -174,55 +196,28 @@ export class Relay {
     this.#client.destroy();
   }
 
-  #fail(thrown: unknown): void {
-    if (this.#how !== null) return;
-    const error = asPgError(thrown);
-    this.#settle("failed", error);
-    this.#tellClient(error);
-    if (!this.activity.isQuiet) this.#options.cancelAbandonedQuery();
-    this.#closeBoth();
+  /** Last words, if there are any and they fit: an ErrorResponse stands between two messages, or nowhere. */
+  #dismissClient(error?: PgError): void {
+    if (this.#farewell !== null) return;
+    const lastWords = error !== undefined && this.#backendWalk.isBetweenMessages ? encodeError(error) : EMPTY;
+    this.#after(LINGER_MS, () => this.#client.destroy());
+    // Not awaited: a client slow to read has its last answers still queued in front, and end() waits for all of it.
+    if (lastWords.length > 0) void this.#send(lastWords, this.#client);
+    this.#farewell = this.#client.end();
   }
 
-  #closeBoth(): void {
-    this.#backend.destroy();
-    this.#client.end();
-    this.#client.resume();
-    this.#destroyAfter(LINGER_MS);
-  }
-
-  /** An ErrorResponse fits only between two messages; in the middle of one, the close must speak for itself. */
-  #tellClient(error: PgError): void {
-    if (this.#isClientOpen && this.#backendWalk.isBetweenMessages) this.#client.push(encodeError(error));
-  }
-
-  #settle(how: RelayEnding, cause: unknown = null): void {
-    this.#how ??= how;
-    this.#cause ??= cause ?? undefined;
-  }
-
-  #destroyAfter(ms: number): void {
-    this.#after(ms, () => {
-      this.#backend.destroy();
-      this.#client.destroy();
-    });
+  #settle(how: RelayEnding, cause?: unknown): void {
+    this.#how = how;
+    this.#cause = cause instanceof StreamBroken ? cause.cause ?? undefined : cause;
   }
 
   #after(ms: number, act: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(act, ms);
   }
-
-  #finishIfOver(): void {
-    if (this.#isClientOpen || this.#isBackendOpen) return;
-    clearTimeout(this.#timer);
-    this.#over.resolve({
-      how: this.#how ?? "failed",
-      bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut,
-      cause: this.#cause,
-    });
-  }
 }
+
+const EMPTY = new Uint8Array(0);
 
 function backendLost(): PgError {
   return new PgError(SQLSTATE.connectionFailure, "the backend closed the connection unexpectedly", {

@@ -30,23 +30,11 @@ export class StreamBroken extends Error {
   }
 }
 
-/** Who is told what arrives on a stream once it flows. Each is called as it happens; none may throw. */
-export interface Receiver {
-  /** A chunk has arrived; it belongs to the receiver. */
-  readonly chunk: (chunk: Uint8Array) => void;
-  /** The stream takes more again, after a `push` that returned false. */
-  readonly drained: () => void;
-  /** The peer has sent its last byte. */
-  readonly ended: () => void;
-  /** The stream is gone, both ways; with the error if there was one. Called once, last. */
-  readonly closed: (error: Error | null) => void;
-}
-
 /**
  * A two-way stream of bytes with back-pressure and half-close: TCP, TLS or memory.
  *
- * A login reads it in turns (`read`, `write`); after login it flows (`flow`, `push`), because a callback a chunk costs
- * less than a promise.
+ * One reader and one writer at a time. It is pulled, not pushed: who does not read slows the peer down by TCP's own window,
+ * and who awaits `write` is slowed down by the peer.
  */
 export interface ByteStream extends Disposable {
   readonly peer: PeerAddress;
@@ -54,32 +42,22 @@ export interface ByteStream extends Disposable {
   readonly tls: TlsDetails | null;
 
   /**
-   * The next chunk, which then belongs to the caller; `null` at the peer's end. Not after `flow`.
+   * The next chunk, which then belongs to the caller; `null` when the peer has sent its last byte.
    *
-   * @throws {StreamBroken} when it breaks
+   * @throws {StreamBroken} when it breaks, or is let go by `destroy`
    */
   read(): Promise<Uint8Array | null>;
 
   /**
-   * Sends bytes; settles when the stream has taken them.
+   * Sends bytes, which then belong to the stream; settles when it takes more.
    *
-   * @throws {StreamBroken} when it breaks
+   * @throws {StreamBroken} when it breaks, or is let go by `destroy`
    */
   write(bytes: Uint8Array): Promise<void>;
 
-  /** Lets everything that arrives from now on flow to `receiver`, beginning with what was not read yet. */
-  flow(receiver: Receiver): void;
+  /** Sends what is queued, then our end: the peer may still send. Settles when all of it has left, or the stream is gone. */
+  end(): Promise<void>;
 
-  /** Sends a chunk of a flow, keeping it until it is sent; false asks the caller to wait for `drained`. */
-  push(chunk: Uint8Array): boolean;
-
-  /** Stops and lets go on what flows in; the peer feels it by TCP's own window. */
-  pause(): void;
-  resume(): void;
-
-  /** Sends what is queued, then our end: the peer may still send. */
-  end(): void;
-
-  /** Lets go at once, both ways. */
+  /** Lets go at once, both ways; a `read` or `write` under way fails. */
   destroy(): void;
 }

@@ -1,12 +1,9 @@
 import type { Answer, Ask, Dialogue } from "../dialogue.ts";
-import { type Blame, PgError, protocolViolation } from "../errors.ts";
+import { PgError, protocolViolation } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { Framing } from "../wire/framing.ts";
 import { decodeMessage, type Message } from "../wire/message.ts";
 import { type ByteStream, StreamBroken } from "./byte_stream.ts";
-
-/** Who is at the other end of a channel. */
-export type Peer = Extract<Blame, "frontend" | "backend">;
 
 /**
  * One end of a login: it drives dialogues over a stream, and is the only place where they meet sockets and time.
@@ -14,15 +11,13 @@ export type Peer = Extract<Blame, "frontend" | "backend">;
  * The one deadline is the signal it is given: when that aborts, whatever is awaited fails with the signal's reason.
  */
 export class Channel<S extends ByteStream = ByteStream> implements Disposable {
-  readonly #peer: Peer;
-  readonly #signal: AbortSignal;
+  #signal: AbortSignal;
   #stream: S | null;
   #framing = new Framing();
   #unsent: Uint8Array[] = [];
 
-  constructor(stream: S | null, { peer, signal }: { readonly peer: Peer; readonly signal: AbortSignal }) {
+  constructor(stream: S | null, signal: AbortSignal) {
     this.#stream = stream;
-    this.#peer = peer;
     this.#signal = signal;
   }
 
@@ -61,14 +56,25 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
     if (bytes.length > 0) await this.#wait(this.stream.write(bytes));
   }
 
+  /** Whether there is a stream to speak over. */
+  get isConnected(): boolean {
+    return this.#stream !== null;
+  }
+
   /** Takes the bytes received that no message has used. */
   takeBuffered(): Uint8Array {
     return this.#framing.takeAll();
   }
 
-  /** Goes on over another stream: the same connection inside TLS, or the next host. */
-  attach(stream: S): void {
+  /** Waits for the peer to close, whatever it sends before. */
+  async untilEnd(): Promise<void> {
+    while (await this.#readMore()) this.#framing.takeAll();
+  }
+
+  /** Goes on over another stream: the same connection inside TLS, or the next host with a deadline of its own. */
+  attach(stream: S, signal: AbortSignal = this.#signal): void {
     this.#stream = stream;
+    this.#signal = signal;
     this.#framing = new Framing();
     this.#unsent = [];
   }
@@ -99,7 +105,9 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
         if (this.#framing.buffered === 0 && !await this.#readMore()) return null;
         return this.#framing.peek();
       case "nothingBuffered":
-        if (this.#framing.buffered > 0) throw this.#violation(`received data after ${ask.after}`);
+        if (this.#framing.buffered > 0) {
+          throw protocolViolation(`received data after ${ask.after}, outside TLS`);
+        }
         return;
       case "question": {
         await this.flush();
@@ -112,12 +120,8 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
 
   async #receive<M>(expected: readonly Message<M>[]): Promise<M> {
     for (;;) {
-      try {
-        const frame = this.#framing.take(expected);
-        if (frame !== null) return decodeMessage(frame.message, frame.body);
-      } catch (error) {
-        throw error instanceof PgError ? this.#violation(error.message) : error;
-      }
+      const frame = this.#framing.take(expected);
+      if (frame !== null) return decodeMessage(frame.message, frame.body);
       await this.#untilMore();
     }
   }
@@ -127,7 +131,7 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
   }
 
   async #untilMore(): Promise<void> {
-    if (!await this.#readMore()) throw this.#gone();
+    if (!await this.#readMore()) throw peerGone();
   }
 
   async #readMore(): Promise<boolean> {
@@ -143,22 +147,13 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
     try {
       return await untilAborted(outside, this.#signal);
     } catch (error) {
-      throw error instanceof StreamBroken ? this.#gone(error.cause) : error;
+      throw error instanceof StreamBroken ? peerGone(error.cause) : error;
     }
   }
+}
 
-  #violation(message: string): PgError {
-    if (this.#peer === "frontend") return protocolViolation(message);
-    return protocolViolation(`the backend broke the protocol: ${message}`, { blame: "backend" });
-  }
-
-  #gone(cause?: unknown): PgError {
-    const who = this.#peer === "frontend" ? "the client" : "the backend";
-    return new PgError(SQLSTATE.connectionFailure, `${who} closed the connection during login`, {
-      blame: this.#peer,
-      cause,
-    });
-  }
+function peerGone(cause?: unknown): PgError {
+  return new PgError(SQLSTATE.connectionFailure, "the connection was closed during login", { cause });
 }
 
 /** Settles as `promise` does, or rejects with the signal's reason when that comes first. */

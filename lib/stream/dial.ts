@@ -19,6 +19,8 @@ export interface BackendTls {
   readonly mode: VerifyMode;
   /** The name the certificate must be for. */
   readonly host: string;
+  /** The backend has to choose our protocol by ALPN: without SSLRequest nothing else shows that it speaks PostgreSQL. */
+  readonly isAlpnRequired: boolean;
   /** PEM: the only authorities trusted; without it, those the runtime trusts. */
   readonly authoritiesPem?: string;
   /** PEM: the proxy's own certificate and key, where the backend asks for one. */
@@ -69,6 +71,13 @@ export async function secureBackend(stream: NodeStream, tls: BackendTls): Promis
   } catch (error) {
     socket.destroy();
     throw error instanceof PgError ? error : unreachable("could not establish TLS with the backend", error);
+  }
+  if (tls.isAlpnRequired && socket.alpnProtocol !== ALPN_PROTOCOL) {
+    socket.destroy();
+    throw unreachable(
+      "could not establish TLS with the backend",
+      "it did not choose the protocol postgresql by ALPN",
+    );
   }
   return new NodeStream(socket, peer);
 }

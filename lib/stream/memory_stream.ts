@@ -1,115 +1,95 @@
-import { type ByteStream, type PeerAddress, type Receiver, StreamBroken } from "./byte_stream.ts";
+import { type ByteStream, type PeerAddress, StreamBroken } from "./byte_stream.ts";
+
+/** Bytes one end may leave unread before the other's `write` waits. */
+export const CAPACITY = 16 * 1024;
 
 /** Two ends of one connection that never leaves memory: what is written to one is read from the other. */
-export function memoryPair(): [MemoryStream, MemoryStream] {
-  const left = new MemoryStream({ address: "left", port: 0 });
-  const right = new MemoryStream({ address: "right", port: 0 });
-  left.connect(right);
-  right.connect(left);
-  return [left, right];
+export function memoryPair(): [ByteStream, ByteStream] {
+  const toRight = new Pipe();
+  const toLeft = new Pipe();
+  return [new MemoryStream("left", toLeft, toRight), new MemoryStream("right", toRight, toLeft)];
 }
 
-/** A {@link ByteStream} in memory, for playing a session without sockets. It holds up to {@link CAPACITY} bytes unread. */
-export class MemoryStream implements ByteStream {
+class MemoryStream implements ByteStream {
   readonly tls = null;
   readonly peer: PeerAddress;
-  #other!: MemoryStream;
-  #arrived: Uint8Array[] = [];
-  #hasEnded = false;
-  #isClosed = false;
-  #isPaused = false;
-  #isFull = false;
-  #receiver: Receiver | null = null;
-  #wake: () => void = () => {};
+  readonly #incoming: Pipe;
+  readonly #outgoing: Pipe;
 
-  constructor(peer: PeerAddress) {
-    this.peer = peer;
+  constructor(address: string, incoming: Pipe, outgoing: Pipe) {
+    this.peer = { address, port: 0 };
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
   }
 
-  /** Joins this end to its other. */
-  connect(other: MemoryStream): void {
-    this.#other = other;
-  }
-
-  async read(): Promise<Uint8Array | null> {
-    for (;;) {
-      const chunk = this.#arrived.shift();
-      if (chunk !== undefined) {
-        this.#other.#drain();
-        return chunk;
-      }
-      if (this.#hasEnded) return null;
-      if (this.#isClosed) throw new StreamBroken();
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
+  read(): Promise<Uint8Array | null> {
+    return this.#incoming.read();
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    if (this.#isClosed) return Promise.reject(new StreamBroken());
-    this.push(bytes);
+    return this.#outgoing.write(bytes);
+  }
+
+  end(): Promise<void> {
+    this.#outgoing.end();
     return Promise.resolve();
   }
 
-  flow(receiver: Receiver): void {
-    this.#receiver = receiver;
-    this.#deliver();
-  }
-
-  push(chunk: Uint8Array): boolean {
-    if (this.#isClosed) return true;
-    this.#other.#arrived.push(chunk.slice());
-    this.#other.#deliver();
-    this.#isFull = this.#other.#unread > CAPACITY;
-    return !this.#isFull;
-  }
-
-  pause(): void {
-    this.#isPaused = true;
-  }
-
-  resume(): void {
-    this.#isPaused = false;
-    this.#deliver();
-  }
-
-  end(): void {
-    this.#other.#hasEnded = true;
-    this.#other.#deliver();
-  }
-
   destroy(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#receiver?.closed(null);
-    this.#wake();
-    this.#other.destroy();
+    this.#incoming.break();
+    this.#outgoing.break();
   }
 
   [Symbol.dispose](): void {
     this.destroy();
   }
-
-  get #unread(): number {
-    return this.#arrived.reduce((length, chunk) => length + chunk.length, 0);
-  }
-
-  #deliver(): void {
-    this.#wake();
-    while (this.#receiver !== null && !this.#isPaused) {
-      const chunk = this.#arrived.shift();
-      if (chunk === undefined) break;
-      this.#receiver.chunk(chunk);
-      this.#other.#drain();
-    }
-    if (this.#receiver !== null && this.#hasEnded && this.#arrived.length === 0) this.#receiver.ended();
-  }
-
-  #drain(): void {
-    if (!this.#isFull || this.#other.#unread > 0) return;
-    this.#isFull = false;
-    this.#receiver?.drained();
-  }
 }
 
-/** Bytes one end may leave unread before `push` says to wait. */
-export const CAPACITY = 16 * 1024;
+/** One direction. */
+class Pipe {
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+  #hasEnded = false;
+  #isBroken = false;
+  #changed = Promise.withResolvers<void>();
+
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      if (this.#isBroken) throw new StreamBroken();
+      const chunk = this.#chunks.shift();
+      if (chunk !== undefined) {
+        this.#length -= chunk.length;
+        this.#change();
+        return chunk;
+      }
+      if (this.#hasEnded) return null;
+      await this.#changed.promise;
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#isBroken || this.#hasEnded) throw new StreamBroken();
+    this.#chunks.push(bytes);
+    this.#length += bytes.length;
+    this.#change();
+    while (this.#length > CAPACITY) {
+      await this.#changed.promise;
+      if (this.#isBroken) throw new StreamBroken();
+    }
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#change();
+  }
+
+  break(): void {
+    this.#isBroken = true;
+    this.#change();
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}

@@ -1,12 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import {
-  type ByteStream,
-  type PeerAddress,
-  type Receiver,
-  StreamBroken,
-  type TlsDetails,
-} from "./byte_stream.ts";
+import { type ByteStream, type PeerAddress, StreamBroken, type TlsDetails } from "./byte_stream.ts";
 
 /** A {@link ByteStream} over a socket of `node:net` or `node:tls`. */
 export class NodeStream implements ByteStream {
@@ -15,6 +9,7 @@ export class NodeStream implements ByteStream {
   /** What arrived and was not read yet; the socket is paused while there is any. */
   #unread: Uint8Array[] = [];
   #reader: PromiseWithResolvers<Uint8Array | null> | null = null;
+  #writer: PromiseWithResolvers<void> | null = null;
   #error: Error | null = null;
   #hasEnded = false;
   #isClosed = false;
@@ -24,6 +19,7 @@ export class NodeStream implements ByteStream {
     this.peer = peer;
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
     socket.pause();
@@ -39,43 +35,23 @@ export class NodeStream implements ByteStream {
     if (this.#hasEnded) return Promise.resolve(null);
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
     this.#reader = Promise.withResolvers();
-    this.#socket.resume();
+    if (this.#socket.isPaused()) this.#socket.resume();
     return this.#reader.promise;
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(new StreamBroken(this.#error));
-      this.#socket.write(bytes, (error) => error ? reject(new StreamBroken(error)) : resolve());
-    });
+    if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
+    if (this.#socket.write(bytes)) return WRITTEN;
+    this.#writer = Promise.withResolvers();
+    return this.#writer.promise;
   }
 
-  flow(receiver: Receiver): void {
-    const socket = this.#release();
-    socket.on("error", this.#onError);
-    socket.on("data", receiver.chunk);
-    socket.on("drain", receiver.drained);
-    socket.on("end", receiver.ended);
-    socket.on("close", () => receiver.closed(this.#error));
-    for (const chunk of this.#unread.splice(0)) receiver.chunk(chunk);
-    if (this.#hasEnded) receiver.ended();
-    if (this.#isClosed) receiver.closed(this.#error);
-  }
-
-  push(chunk: Uint8Array): boolean {
-    return this.#socket.write(chunk);
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  end(): void {
-    this.#socket.end();
+  end(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#isClosed) resolve();
+    this.#socket.once("close", () => resolve());
+    this.#socket.end(() => resolve());
+    return promise;
   }
 
   destroy(): void {
@@ -88,31 +64,38 @@ export class NodeStream implements ByteStream {
 
   /** Gives up the socket for another to carry on, with `bytes` and all that was not read in front of it. */
   handOver(bytes: Uint8Array = new Uint8Array(0)): Socket {
-    const socket = this.#release();
-    for (const chunk of [bytes, ...this.#unread.splice(0)].reverse()) {
+    const socket = this.#socket;
+    socket.off("data", this.#onData);
+    socket.off("end", this.#onEnd);
+    socket.off("drain", this.#onDrain);
+    socket.off("error", this.#onError);
+    socket.off("close", this.#onClose);
+    for (const chunk of [bytes, ...this.#unread].reverse()) {
       if (chunk.length > 0) socket.unshift(chunk);
     }
     return socket;
   }
 
-  #release(): Socket {
-    const socket = this.#socket;
-    socket.off("data", this.#onData);
-    socket.off("end", this.#onEnd);
-    socket.off("error", this.#onError);
-    socket.off("close", this.#onClose);
-    return socket;
-  }
-
   readonly #onData = (chunk: Uint8Array): void => {
-    this.#socket.pause();
-    if (this.#reader === null) this.#unread.push(chunk);
-    else this.#settle((reader) => reader.resolve(chunk));
+    const reader = this.#reader;
+    if (reader === null) {
+      this.#unread.push(chunk);
+      this.#socket.pause();
+      return;
+    }
+    this.#reader = null;
+    reader.resolve(chunk);
   };
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    this.#settle((reader) => reader.resolve(null));
+    this.#reader?.resolve(null);
+    this.#reader = null;
+  };
+
+  readonly #onDrain = (): void => {
+    this.#writer?.resolve();
+    this.#writer = null;
   };
 
   readonly #onError = (error: Error): void => {
@@ -121,15 +104,14 @@ export class NodeStream implements ByteStream {
 
   readonly #onClose = (): void => {
     this.#isClosed = true;
-    this.#settle((reader) => reader.reject(new StreamBroken(this.#error)));
+    const broken = new StreamBroken(this.#error);
+    this.#reader?.reject(broken);
+    this.#writer?.reject(broken);
+    this.#reader = this.#writer = null;
   };
-
-  #settle(how: (reader: PromiseWithResolvers<Uint8Array | null>) => void): void {
-    const reader = this.#reader;
-    this.#reader = null;
-    if (reader !== null) how(reader);
-  }
 }
+
+const WRITTEN = Promise.resolve();
 
 /** The address of a socket's other end; an IPv4 client of an IPv6 listener is shown by its IPv4 address. */
 export function peerOf(socket: Socket): PeerAddress {

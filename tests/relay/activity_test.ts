@@ -41,12 +41,24 @@ Deno.test("Activity notes Terminate", () => {
   assert.equal(run("F:X").isTerminated, true);
 });
 
-Deno.test("Activity counts answers", () => {
-  assert.equal(run("F:QQ B:C ZI B:C ZI").answered, 2);
+Deno.test.each<[string, string, string, boolean]>([
+  ["the query asked is running", "F:Q", "", false],
+  ["the query asked is over", "F:Q", "B:C ZI", true],
+  ["the query asked is over and the next one runs", "F:Q", "B:C ZI F:Q", true],
+  ["the first of two asked is over", "F:QQ", "B:C ZI", false],
+  ["nothing was asked", "", "F:Q", true],
+  ["what was asked still waits for its Sync", "F:PBEH", "B:12C F:S", false],
+  ["what was asked has been synced", "F:PBEH", "B:12C F:S B:ZI", true],
+  ["a COPY by extended query goes on", "F:PBES B:12G", "F:d", false],
+  ["a COPY by extended query is over", "F:PBES B:12G", "F:dcS B:C ZI", true],
+])("isPast() when %s (%s, then %s) is %s", (_name, before, after, expected) => {
+  const activity = run(before);
+  const mark = activity.mark();
+  run(after, activity);
+  assert.equal(activity.isPast(mark), expected);
 });
 
-function run(script: string): Activity {
-  const activity = new Activity();
+function run(script: string, activity = new Activity()): Activity {
   let fromFrontend = true;
   for (const word of script.split(" ").filter((word) => word !== "")) {
     const [direction, letters] = word.includes(":") ? word.split(":") : [null, word];

@@ -1,0 +1,154 @@
+import type { AuthWord, ChannelBinding } from "./connect/log_in.ts";
+import { deriveSaltedPassword, dial, hangUp, randomBytes, startTls } from "./connect/questions.ts";
+import { negotiateTls } from "./connect/negotiate_tls.ts";
+import { type Reach, reachBackend, type Reached } from "./connect/reach_backend.ts";
+import { saltedPassword } from "./connect/salted_password.ts";
+import type { Host, Target } from "./connect/target.ts";
+import { type Answer, answer, send } from "./dialogue.ts";
+import { PgError } from "./errors.ts";
+import type { Secret } from "./secret.ts";
+import { SQLSTATE } from "./sqlstate.ts";
+import { Channel } from "./stream/channel.ts";
+import { dial as dialSocket, secureBackend } from "./stream/dial.ts";
+import type { NodeStream } from "./stream/node_stream.ts";
+import { encodeMessage } from "./wire/message.ts";
+import { startupPacket } from "./wire/startup_packet.ts";
+
+/** A backend of the configuration, with what its files hold. */
+export interface BackendAccess {
+  readonly name: string;
+  readonly target: Target;
+  readonly requireAuth: readonly AuthWord[];
+  readonly channelBinding: ChannelBinding;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly reportRemoteAddr: boolean;
+  /** PEM of the only authorities trusted; undefined: those the runtime trusts. */
+  readonly trustedCertificates?: string;
+  readonly clientIdentity?: { readonly certificates: string; readonly privateKey: Secret };
+}
+
+/** How long a cancel may take on its way to the backend, in milliseconds. */
+const CANCEL_TIMEOUT_MS = 10_000;
+
+/** One session's connection to its backend: made once, and cancelled over others like it. */
+export class BackendLink implements Disposable {
+  readonly reached: Reached;
+  readonly #channel: Channel<NodeStream>;
+  readonly #access: BackendAccess;
+
+  private constructor(channel: Channel<NodeStream>, access: BackendAccess, reached: Reached) {
+    this.#channel = channel;
+    this.#access = access;
+    this.reached = reached;
+  }
+
+  /**
+   * Reaches the backend and logs in.
+   *
+   * @throws {PgError} what {@link reachBackend} throws
+   */
+  static async open(
+    access: BackendAccess,
+    { reach, signal }: { reach: Reach; signal: AbortSignal },
+  ): Promise<BackendLink> {
+    const channel = new Channel<NodeStream>(null, signal);
+    try {
+      const reached = await channel.converse(
+        reachBackend(access.target, reach),
+        answersOver(channel, access, signal),
+      );
+      return new BackendLink(channel, access, reached);
+    } catch (error) {
+      channel[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The stream, and what the backend sent behind its ReadyForQuery. */
+  release(): { readonly stream: NodeStream; readonly buffered: Uint8Array } {
+    return { buffered: this.#channel.takeBuffered(), stream: this.#channel.detach() };
+  }
+
+  /**
+   * Asks the backend to cancel what this session runs, on a connection of its own inside the same kind of TLS; settles
+   * when the backend has closed that, which it does once the cancel has been delivered.
+   *
+   * @param isStillMeant asked when the connection stands: the query may be over by then
+   */
+  async cancel(isStillMeant: () => boolean): Promise<void> {
+    const { backendKey, host } = this.reached;
+    if (backendKey === undefined) return;
+    const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
+    using channel = new Channel<NodeStream>(await dialSocket(host, signal), signal);
+    await channel.converse(cancelTls(this.#access, host), answersOver(channel, this.#access, signal));
+    if (!isStillMeant()) return;
+    const request = encodeMessage(startupPacket, { kind: "CancelRequest", ...backendKey });
+    await channel.converse(send(request));
+    await channel.untilEnd();
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel[Symbol.dispose]();
+  }
+}
+
+function* cancelTls({ name, target }: BackendAccess, host: Host) {
+  const { sslmode, sslnegotiation } = target;
+  if (host.kind === "unix" || sslmode === "disable") return;
+  yield* negotiateTls({
+    backend: name,
+    serverName: host.host,
+    sslmode,
+    isDirect: sslnegotiation === "direct",
+  });
+}
+
+/** Who answers what the room `connect/` asks of the outside. */
+function answersOver(
+  channel: Channel<NodeStream>,
+  access: BackendAccess,
+  deadline: AbortSignal,
+): readonly Answer[] {
+  let attempt = deadline;
+  return [
+    answer(dial, async ({ host, timeoutMs }) => {
+      attempt = AbortSignal.any([deadline, timeoutSignal(timeoutMs)]);
+      channel.attach(await dialSocket(host, attempt), attempt);
+    }),
+    answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
+      const secured = await secureBackend(channel.detach(), {
+        mode: sslmode,
+        host: serverName,
+        isAlpnRequired,
+        authoritiesPem: access.trustedCertificates,
+        certificatePem: access.clientIdentity?.certificates,
+        privateKeyPem: access.clientIdentity?.privateKey.reveal(),
+        signal: attempt,
+      });
+      channel.attach(secured);
+      return { certificate: secured.tls?.peerCertificate ?? undefined };
+    }),
+    answer(hangUp, () => channel[Symbol.dispose]()),
+    answer(randomBytes, (length) => crypto.getRandomValues(new Uint8Array(length))),
+    answer(deriveSaltedPassword, saltedPassword),
+  ];
+}
+
+/** Aborts after `ms` as a host does that cannot be reached: the next one is tried. */
+function timeoutSignal(ms: number): AbortSignal {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(connectTimedOut()), ms);
+  Deno.unrefTimer(timer);
+  return controller.signal;
+}
+
+function connectTimedOut(): PgError {
+  return new PgError(
+    SQLSTATE.sqlclientUnableToEstablishSqlconnection,
+    "could not connect to the backend in time",
+    {
+      blame: "backend",
+      reason: "connect_timeout is over",
+    },
+  );
+}
