@@ -98,7 +98,9 @@ export const negotiateProtocolVersion: Message<NegotiateProtocolVersion> = {
   maxLength: MAX_LOGIN_MESSAGE_LENGTH,
   decode(reader) {
     // Servers write the whole version (3 << 16 | minor) in a field the documentation calls the minor version.
-    const minorVersion = reader.int32() & 0xffff;
+    const version = reader.int32();
+    const [major, minorVersion] = [version >>> 16, version & 0xffff];
+    if (major !== 3 && major !== 0) throw reader.violation("names another major version");
     const count = reader.int32();
     if (count < 0 || count > reader.remaining) throw reader.violation("counts more options than it holds");
     const unrecognizedOptions = Array.from({ length: count }, () => reader.string());

@@ -42,10 +42,12 @@ export class Writer {
   /**
    * A string and its terminating zero.
    *
-   * @throws {RangeError} when it holds a zero itself: what follows would be read as the next field
+   * @throws {RangeError} when it holds a zero itself: what follows would be read as the next field; or half a surrogate
+   * pair: every such half becomes the same U+FFFD, and two names would be one
    */
   string(value: string): this {
     if (value.includes("\0")) throw new RangeError("a protocol string cannot hold a zero byte");
+    if (!value.isWellFormed()) throw new RangeError("a protocol string cannot hold half a surrogate pair");
     return this.bytes(utf8.encode(value)).uint8(0);
   }
 

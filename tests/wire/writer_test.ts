@@ -31,6 +31,12 @@ Deno.test("writer.string() refuses a zero, behind which another field would begi
   assert.throws(() => new Writer().begin(null).string("user\0alice"), RangeError);
 });
 
+Deno.test("writer.string() refuses half a surrogate pair, which UTF-8 would make the same as any other", () => {
+  for (const half of ["\ud800", "alice\udc00"]) {
+    assert.throws(() => new Writer().begin(null).string(half), RangeError);
+  }
+});
+
 Deno.test("writer.string() writes UTF-8", () => {
   assert.deepEqual([...new Writer().begin(null).string("é").finish()], [...int32(7), 0xc3, 0xa9, 0]);
 });
