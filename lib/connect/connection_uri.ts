@@ -48,7 +48,7 @@ function cutUserInfo(text: string): { userInfo: string; rest: string } {
 }
 
 function parseHostPort(text: string): { host: string; port: string } {
-  const bracketed = /^\[([0-9a-fA-F:.]+(?:%25[\w.~-]+)?)\](?::(.*))?$/.exec(text);
+  const bracketed = /^\[([0-9a-fA-F]*:[0-9a-fA-F:.]*(?:%25[\w.~-]+)?)\](?::(.*))?$/.exec(text);
   if (bracketed !== null) return { host: decode(bracketed[1]), port: decode(bracketed[2] ?? "") };
   if (/[[\]]/.test(text)) throw new TargetError("an IPv6 address in the URL must be whole, as in [::1]:5432");
   const colon = text.indexOf(":");
