@@ -3,7 +3,7 @@
 // TOML: https://toml.io/en/v1.0.0
 
 import { dirname, resolve } from "node:path";
-import { type BackendNames, mistakesOfPolicy, parseBackendNames, type Policy } from "../authorize/policy.ts";
+import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
 import { logSchema } from "../observe/schema.ts";
@@ -11,8 +11,8 @@ import { startupSchema } from "../startup/schema.ts";
 import { listenSchema } from "../stream/listen_schema.ts";
 import { issuerSchema, type IssuerSettings } from "../token/schema.ts";
 import { checkIssuers } from "./check_issuers.ts";
-import type { Configuration, LoadedBackend } from "./configuration.ts";
-import { loadBackend } from "./load_backend.ts";
+import type { Configuration } from "./configuration.ts";
+import { loadBackends } from "./load_backend.ts";
 import { loadListen } from "./load_listen.ts";
 import { NamedFiles, type Outside, reasonOf } from "./named_file.ts";
 import { checkNamed, checkUnique } from "./names.ts";
@@ -67,21 +67,9 @@ export async function loadConfiguration(
   await checkIssuers(issuers, { directory, outside, problems });
 
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });
-  const backends = new Map<string, LoadedBackend>();
-  const names = new Map<string, BackendNames>();
-  for (const [index, table] of tables.entries()) {
-    if (table === undefined) continue;
-    const loaded = await loadBackend(table, { index, files, problems });
-    backends.set(table.name, loaded);
-    names.set(
-      table.name,
-      parseBackendNames(loaded.target, (says) => problems.add(["backends", index, "url"], `has ${says}`)),
-    );
-  }
-  const policy = linkPolicy(
-    { rules, backends: names, reservedRoles: authorize?.reservedRoles ?? [] },
-    problems,
-  );
+  const { backends, names } = await loadBackends(tables, { files, problems });
+  const reservedRoles = authorize?.reservedRoles ?? [];
+  const policy = linkPolicy({ rules, backends: names, reservedRoles }, problems);
 
   const found = problems.inOrder();
   if (found.length > 0) throw new ConfigurationError(path, found);

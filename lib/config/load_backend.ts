@@ -1,28 +1,42 @@
+import { type BackendNames, parseBackendNames } from "../authorize/policy.ts";
 import { type Backend, backendOf, type BackendTable } from "../connect/schema.ts";
 import type { LoadedBackend } from "./configuration.ts";
 import { attempt } from "./load_listen.ts";
 import { isPair, type NamedFiles } from "./named_file.ts";
 import type { Problems } from "./problem.ts";
 
-/** What {@link loadBackend} needs besides the table: its place in the file, what it names, and where to note mistakes. */
-export interface BackendSurroundings {
-  readonly index: number;
-  readonly files: NamedFiles;
-  readonly problems: Problems;
+/** Backends by name, and those of their parts that captures may fill. */
+export interface LoadedBackends {
+  readonly backends: ReadonlyMap<string, LoadedBackend>;
+  readonly names: ReadonlyMap<string, BackendNames>;
 }
 
-/** Reads a backend's password and certificates; what cannot be read becomes problems. */
-export async function loadBackend(
+/** Reads the backends' passwords and certificates; what cannot be read becomes problems. */
+export async function loadBackends(
+  tables: readonly (BackendTable | undefined)[],
+  { files, problems }: { files: NamedFiles; problems: Problems },
+): Promise<LoadedBackends> {
+  const backends = new Map<string, LoadedBackend>();
+  const names = new Map<string, BackendNames>();
+  for (const [index, table] of tables.entries()) {
+    if (table === undefined) continue;
+    const add = (key: string, says: string) => problems.add(["backends", index, key], says);
+    const backend = await loadBackend(table, { files, add });
+    backends.set(table.name, backend);
+    names.set(table.name, parseBackendNames(backend.target, (says) => add("url", `has ${says}`)));
+  }
+  return { backends, names };
+}
+
+async function loadBackend(
   table: BackendTable,
-  { index, problems, files }: BackendSurroundings,
+  { files, add }: { files: NamedFiles; add: (key: string, says: string) => void },
 ): Promise<LoadedBackend> {
   const backend = backendOf(table);
   const { sslrootcert, sslcert, sslkey } = backend.target;
-  const otherwise = (key: string) => ({
-    otherwise: (says: string) => problems.add(["backends", index, key], says),
-  });
+  const otherwise = (key: string) => ({ otherwise: (says: string) => add(key, says) });
   const fromUrl = (parameter: string) => ({
-    otherwise: (says: string) => problems.add(["backends", index, "url"], `has ${parameter}, which ${says}`),
+    otherwise: (says: string) => add("url", `has ${parameter}, which ${says}`),
   });
 
   const { password_file, password_env } = table;
@@ -42,10 +56,7 @@ export async function loadBackend(
     : await attempt(() => files.privateKey(sslkey), fromUrl("sslkey"));
   const clientIdentity = certificates && privateKey && { certificates, privateKey };
   if (clientIdentity && !isPair(clientIdentity.certificates, clientIdentity.privateKey)) {
-    problems.add(
-      ["backends", index, "url"],
-      `has sslkey, which names ${sslkey}, which is not the key of ${sslcert}`,
-    );
+    add("url", `has sslkey, which names ${sslkey}, which is not the key of ${sslcert}`);
   }
 
   const absolute = (path: string | undefined) => path === undefined ? undefined : files.absolute(path);

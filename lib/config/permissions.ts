@@ -2,11 +2,11 @@ import type { Configuration } from "./configuration.ts";
 
 /** What the program needs Deno to permit for a configuration. */
 export interface RequiredPermissions {
-  /** `host:port`, as `--allow-net` takes them; a host alone where the system chooses the port. */
+  /** `host:port` or `unix:path`, as `--allow-net` takes them; a host alone where the system chooses the port. */
   readonly net: readonly string[];
   /** Absolute paths, as `--allow-read` takes them. */
   readonly read: readonly string[];
-  /** Absolute paths of Unix sockets: Deno asks for reading and writing to connect to one. */
+  /** Absolute paths of Unix sockets, as `--allow-write` takes them. */
   readonly write: readonly string[];
 }
 
@@ -29,7 +29,12 @@ export function requiredPermissions(configuration: Configuration): RequiredPermi
   for (const { target } of backends.values()) {
     for (const host of target.hosts) {
       if (host.kind === "tcp") net.add(hostAndPort(host.host, host.port));
-      else for (const paths of [read, write]) paths.add(host.path);
+      else {
+        // Deno wants all three to connect to a Unix socket.
+        net.add(`unix:${host.path}`);
+        read.add(host.path);
+        write.add(host.path);
+      }
     }
   }
   return { net: [...net], read: [...read], write: [...write] };

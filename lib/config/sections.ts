@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { explainIssue, saysUnknown, unknownKeys } from "./explain_issue.ts";
+import { explain, saysUnknown } from "./explain_issue.ts";
 import type { Problems } from "./problem.ts";
 import type { Schema } from "./schema_guide.ts";
 import type { KeyPath, TomlDocument } from "./toml_document.ts";
@@ -51,12 +51,8 @@ export class Sections {
     { schema, value }: { schema: S; value: unknown },
   ): v.InferOutput<S> | undefined {
     const result = v.safeParse(schema, value);
-    const unknown = unknownKeys(value, schema);
-    const explained = (result.issues ?? []).flatMap((issue) => explainIssue(issue, schema) ?? []);
-    // A required key that is only misspelt is told once.
-    const meant = new Set(unknown.map(({ meant }) => JSON.stringify(meant)));
-    const issues = explained.filter(({ path }) => !meant.has(JSON.stringify(path)));
-    for (const { path, says } of [...unknown, ...issues]) this.#problems.add([...at, ...path], says);
-    return result.success && unknown.length === 0 ? result.output : undefined;
+    const explanations = explain(value, { schema, issues: result.issues ?? [] });
+    for (const { path, says } of explanations) this.#problems.add([...at, ...path], says);
+    return explanations.length === 0 ? result.output as v.InferOutput<S> : undefined;
   }
 }

@@ -26,6 +26,22 @@ Deno.test.each(
       "looks at the claim sub, which the token has not as text",
     ],
     [{ rule, kind: "claim_does_not_match", claim: "sub" }, "does not match the claim sub"],
+    [
+      { rule, kind: "identity_not_representable", claim: "sub" },
+      "matches the claim sub, but its value holds a NUL or broken Unicode",
+    ],
+    [
+      { rule, kind: "role_is_no_name" },
+      "refuses: the role it would log in as is empty, longer than 63 bytes or not captured",
+    ],
+    [
+      { rule, kind: "database_is_no_name" },
+      "refuses: the database's name is empty, longer than 63 bytes or not captured",
+    ],
+    [
+      { rule, kind: "parameter_not_captured", parameter: "options" },
+      "refuses: the parameter options of the backend's URL uses a capture that took no part",
+    ],
     [{ rule, kind: "user_not_allowed" }, "does not allow the user the client asks for"],
     [{ rule, kind: "database_not_allowed" }, "does not allow the database the client asks for"],
     [{ rule, kind: "replication_not_allowed" }, "refuses: it does not allow replication"],

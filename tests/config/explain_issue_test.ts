@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
-import { explainIssue, unknownKeys } from "../../lib/config/explain_issue.ts";
-import type { Schema } from "../../lib/config/schema_guide.ts";
+import { explain } from "../../lib/config/explain_issue.ts";
 
 const method = v.variant("method", [
   v.strictObject({ method: v.literal("file"), path: v.pipe(v.string(), v.description("name the file")) }),
@@ -22,9 +21,9 @@ const schema = v.pipe(
   v.check(() => true),
 );
 
-function explanations(value: unknown, of: Schema = schema): string[] {
-  const issues = (v.safeParse(of, value).issues ?? []).flatMap((issue) => explainIssue(issue, of) ?? []);
-  return [...unknownKeys(value, of), ...issues].map(({ path, says }) => `${path.join(".")} ${says}`);
+function explanations(value: unknown): string[] {
+  const issues = v.safeParse(schema, value).issues ?? [];
+  return explain(value, { schema, issues }).map(({ path, says }) => `${path.join(".")} ${says}`);
 }
 
 Deno.test.each<[string, unknown, string[]]>([
@@ -51,7 +50,15 @@ Deno.test.each<[string, unknown, string[]]>([
   ["an unknown key of an alternative", { text: "a", method: { method: "file", path: "x", ulr: 1 } }, [
     "method.ulr is not a known key: did you mean url?",
   ]],
+  ["a key of another alternative", { text: "a", method: { method: "file", path: "x", url: "y" } }, [
+    "method.url is not a known key here",
+  ]],
+  ["a required key that is misspelt, once", { texd: "a" }, ["texd is not a known key: did you mean text?"]],
+  ["a key misspelt beside the right one, which is wrong too", { texd: "a", text: 1 }, [
+    "texd is not a known key: did you mean text?",
+    "text must be text in quotes",
+  ]],
   ["keys of a free table, not at all", { text: "a", free: { any: "b" } }, []],
-])("explainIssue() and unknownKeys() tell %s", (_case, value, expected) => {
+])("explain() tells %s", (_case, value, expected) => {
   assert.deepEqual(explanations(value), expected);
 });

@@ -78,6 +78,12 @@ Deno.test.each([
   assert.equal(backends.get("orders")?.target.password?.reveal(), "hunter2");
 });
 
+Deno.test("loadConfiguration() reads a listener without TLS where that is asked for", async () => {
+  const toml = changed('certificate = "server.crt"\nprivate_key = "server.key"', "insecure_plaintext = true");
+  const { listen } = await loadConfiguration(PATH, outsideWith(toml));
+  assert.equal(listen.tls, undefined);
+});
+
 Deno.test("A18 loadConfiguration() reads no variable that is not named", async () => {
   const getEnv = (name: string) => assert.fail(`asked for ${name}`);
   await loadConfiguration(PATH, { ...outsideWith(SMALLEST), getEnv });
@@ -165,6 +171,12 @@ Deno.test.each<[string, string, string[]]>([
     [
       '15: backends[1].name is "orders", as backends[0].name is: choose another',
     ],
+  ],
+  [
+    "a rule's name twice",
+    changed("[[rules]]", '[[rules]]\nname = "a"') +
+    '[[rules]]\nname = "a"\nissuer = "corp"\nmatch = "b"\nbackend = "orders"',
+    ['20: rules[1].name is "a", as rules[0].name is: choose another'],
   ],
   [
     "an issuer twice",

@@ -57,6 +57,7 @@ Deno.test("requiredPermissions() lists every address and path", async () => {
       "127.0.0.1:8080",
       "db1.internal:5432",
       "[2001:db8::1]:6000",
+      "unix:/run/postgresql/.s.PGSQL.5432",
     ],
     read: [
       "/etc/proxy/config.toml",
@@ -97,7 +98,7 @@ Deno.test({
     assert.equal(
       sentence,
       "Deno does not permit what the configuration needs: start with" +
-        " --allow-net=[::],login.example.com:443,keys.example.com:443,[2001:db8::1]:6000",
+        " --allow-net=[::],login.example.com:443,keys.example.com:443,[2001:db8::1]:6000,unix:/run/postgresql/.s.PGSQL.5432",
     );
   },
 });
