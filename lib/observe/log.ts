@@ -65,19 +65,21 @@ function fieldsOf(record: LogRecord): [string, string | number | boolean][] {
   );
 }
 
-// What the proxy says itself may be longer than a name; a stack is the only way to find a bug of ours.
+// What the proxy says itself may be longer than a name: a reason can tell of many rules, and a stack is the only way to
+// find a bug of ours.
 const SENTENCE_LENGTH = 1024;
-const STACK_LENGTH = 4096;
+const REASON_LENGTH = 4096;
+const LENGTHS = new Map([["told", SENTENCE_LENGTH], ["reason", REASON_LENGTH]]);
 
 function plain(value: unknown, { name, level }: { name: string; level: string }): string | number | boolean {
   if (typeof value === "number" || typeof value === "boolean") return value;
   if (Array.isArray(value)) return value.map((one) => printable(String(one), SENTENCE_LENGTH)).join("; ");
   if (value instanceof Error) {
-    if (level === "error" && value.stack !== undefined) return printable(value.stack, STACK_LENGTH);
+    if (level === "error" && value.stack !== undefined) return printable(value.stack, REASON_LENGTH);
     return printable(`${value.name}: ${value.message}`, SENTENCE_LENGTH);
   }
   // A secret prints as [secret], whatever carries it.
-  return printable(String(value), name === "told" || name === "reason" ? SENTENCE_LENGTH : undefined);
+  return printable(String(value), LENGTHS.get(name));
 }
 
 function writeToStandardError(line: string): void {

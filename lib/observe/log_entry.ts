@@ -1,4 +1,4 @@
-import type { AskedFor, ConnectionFacts, ProxyEvent, SessionEvent } from "./events.ts";
+import type { AskedFor, ConnectionFacts, LoginRefusal, ProxyEvent, SessionEvent } from "./events.ts";
 
 /** How much an entry matters; the configuration's own words. */
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
@@ -105,7 +105,8 @@ function askedFields({ user, database, applicationName }: AskedFor) {
   return { user, database, application_name: applicationName };
 }
 
-function levelOf(blame: string): LogLevel {
-  if (blame === "frontend") return "info";
+function levelOf({ blame, sqlstate }: LoginRefusal): LogLevel {
+  // Class 57, operator intervention: a shutdown, or a login that took too long, is no fault of ours.
+  if (blame === "frontend" || sqlstate.startsWith("57")) return "info";
   return blame === "operator" || blame === "proxy" ? "error" : "warn";
 }

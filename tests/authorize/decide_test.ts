@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { decide, fill } from "../../lib/authorize/decide.ts";
 import { policyOf, requestOf, summary } from "./policies.ts";
 
-Deno.test("decide() lets in by the first rule whose conditions all hold", () => {
+Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () => {
   const policy = policyOf([{ match: "bob" }, { name: "hers" }, { backend: "other" }]);
   const decision = decide(policy, requestOf({ sub: "alice" }));
   assert.deepEqual(decision, {
@@ -257,14 +257,14 @@ const tables = fc.array(
 );
 const requests = fc.record({ sub: subjects, user: subjects, replication: fc.boolean() });
 
-Deno.test("decide() gives the same answer for the same question", () => {
+Deno.test("A5 decide() gives the same answer for the same question", () => {
   fc.assert(fc.property(tables, requests, (tables, { sub, ...rest }) => {
     const once = decide(policyOf(tables), requestOf({ sub }, rest));
     assert.deepEqual(decide(policyOf(tables), requestOf({ sub }, rest)), once);
   }));
 });
 
-Deno.test("decide() never lets a rule behind the deciding one change the answer", () => {
+Deno.test("A5 decide() never lets a rule behind the deciding one change the answer", () => {
   fc.assert(fc.property(tables, tables, requests, (before, behind, { sub, ...rest }) => {
     const alone = decide(policyOf(before), requestOf({ sub }, rest));
     const steps = alone.trail.length;
