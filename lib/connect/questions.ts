@@ -3,10 +3,20 @@ import type { Secret } from "../secret.ts";
 import type { Host } from "./host.ts";
 import type { Sslmode } from "./target.ts";
 
-/** Where to connect to, and how long that may take. */
+/** Where to connect to. */
 export interface Dial {
   readonly host: Host;
+  /** How long connecting and logging in may take together, before the next host is tried. */
   readonly timeoutMs: number;
+}
+
+/** What a wait ends with, at whatever point of the login, when a host has used up its {@link Dial.timeoutMs}. */
+export class ConnectTimeout extends Error {
+  override readonly name = "ConnectTimeout";
+
+  constructor() {
+    super("the host took longer than connect_timeout");
+  }
 }
 
 /** How to go on inside TLS. */

@@ -12,7 +12,7 @@ import { formatHost, type Host, isLocal } from "./host.ts";
 import { type AuthWord, type ChannelBinding, type Credentials, Login } from "./login.ts";
 import { type LoginResult, resultOf, speakLogin, type Startup } from "./log_in.ts";
 import { negotiateTls } from "./negotiate_tls.ts";
-import { dial, hangUp } from "./questions.ts";
+import { ConnectTimeout, dial, hangUp } from "./questions.ts";
 import { unmetAttribute, type WantedAttrs } from "./session_attributes.ts";
 import type { Target } from "./target.ts";
 
@@ -34,9 +34,9 @@ export interface Reached extends LoginResult {
 }
 
 /**
- * Reaches the first host of `target` that will do. As with libpq the next one is tried when a host cannot be dialled, is
- * starting up or shutting down (57P03), or is not of the kind that target_session_attrs wants; a login that fails is
- * final, because the next host would only be a second guess at the password.
+ * Reaches the first host of `target` that will do. As with libpq the next one is tried when a host cannot be dialled or
+ * takes too long, is starting up or shutting down (57P03), or is not of the kind that target_session_attrs wants; a login
+ * that fails is final, because the next host would only be a second guess at the password.
  *
  * @throws {PgError} 08001 when no host could be reached or TLS failed, 57P03 when one was only not ready
  * @throws {PgError} whatever {@link logIn} throws
@@ -84,6 +84,7 @@ function* tryHost(
   try {
     yield* dial({ host, timeoutMs: target.connectTimeoutMs });
   } catch (thrown) {
+    if (thrown instanceof ConnectTimeout) return failed(thrown.message);
     if (!hasSqlstate(thrown, SQLSTATE.sqlclientUnableToEstablishSqlconnection)) throw thrown;
     return failed(thrown.reason ?? thrown.message);
   }
@@ -100,11 +101,10 @@ function* tryHost(
     yield* hangUp();
     return failed(unmet);
   } catch (thrown) {
-    if (!hasSqlstate(thrown, SQLSTATE.cannotConnectNow) || thrown.blame !== "backend") {
-      throw atHost(thrown, host);
-    }
+    const isNotReady = hasSqlstate(thrown, SQLSTATE.cannotConnectNow) && thrown.blame === "backend";
+    if (!isNotReady && !(thrown instanceof ConnectTimeout)) throw atHost(thrown, host);
     yield* hangUp();
-    return failed(thrown.reason ?? thrown.message, thrown);
+    return isNotReady ? failed(thrown.reason ?? thrown.message, thrown) : failed(thrown.message);
   }
 }
 

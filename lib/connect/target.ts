@@ -102,11 +102,11 @@ export function targetTemplates(target: Target): readonly TargetTemplate[] {
  * `target` with its captures filled in. It is values that are filled in, after the URL was parsed: whatever a capture
  * holds, `@host/` or `?sslmode=disable`, it stays one name or one value.
  *
- * @throws {PgError} 28000 when a name comes out empty, too long or with a zero byte
+ * @throws {PgError} 28000 when a name comes out empty or too long, or a value cannot be sent
  */
 export function withIdentity(target: Target, fill: Fill): Target {
   const name = (text: string) => nameFrom(fill(text, asItIs));
-  const value = (key: string, text: string) => withoutNul(fill(text, key === "options" ? oneWord : asItIs));
+  const value = (key: string, text: string) => valueFrom(fill(text, key === "options" ? oneWord : asItIs));
   return {
     ...target,
     user: target.user === undefined ? undefined : name(target.user),
@@ -192,26 +192,19 @@ class Settings {
 
 function nameFrom(filled: string): string {
   const length = new TextEncoder().encode(filled).length;
-  if (length >= 1 && length <= MAX_NAME_BYTES) return withoutNul(filled);
-  throw new PgError(
-    SQLSTATE.invalidAuthorizationSpecification,
-    "the identity cannot be a name at the backend",
-    {
-      reason: `a user or database of the backend's URL came out ${length} bytes long`,
-    },
-  );
+  if (length >= 1 && length <= MAX_NAME_BYTES) return valueFrom(filled);
+  throw unfit(`a user or database of the backend's URL came out ${length} bytes long`);
 }
 
-/** On the wire a zero byte would end the value and begin the next parameter. */
-function withoutNul(filled: string): string {
-  if (!filled.includes("\0")) return filled;
-  throw new PgError(
-    SQLSTATE.invalidAuthorizationSpecification,
-    "the identity cannot be a name at the backend",
-    {
-      reason: "a value of the backend's URL came out with a zero byte",
-    },
-  );
+/** A zero byte would end the value on the wire and begin the next parameter; half a surrogate pair has no UTF-8. */
+function valueFrom(filled: string): string {
+  if (!filled.includes("\0") && filled.isWellFormed()) return filled;
+  throw unfit("a value of the backend's URL came out with a zero byte or half a surrogate pair");
+}
+
+function unfit(reason: string): PgError {
+  const message = "the identity cannot be a name at the backend";
+  return new PgError(SQLSTATE.invalidAuthorizationSpecification, message, { reason });
 }
 
 function asItIs(captured: string): string {

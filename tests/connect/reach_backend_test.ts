@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { formatHost } from "../../lib/connect/host.ts";
-import { dial, hangUp, startTls } from "../../lib/connect/questions.ts";
+import { ConnectTimeout, dial, hangUp, startTls } from "../../lib/connect/questions.ts";
 import { type Reach, reachBackend, type Reached } from "../../lib/connect/reach_backend.ts";
 import { parseTarget } from "../../lib/connect/target.ts";
 import { PgError } from "../../lib/errors.ts";
@@ -123,6 +123,26 @@ Deno.test("reachBackend() tries the next host when one is starting up", () => {
     isDialled("h2:5432"),
     ...letsIn,
   ]);
+});
+
+Deno.test("reachBackend() tries the next host when one cannot be dialled in time", () => {
+  reach(PLAIN, [
+    answers(dial, () => {
+      throw new ConnectTimeout();
+    }),
+    isDialled("h2:5432"),
+    ...letsIn,
+  ]);
+});
+
+Deno.test("reachBackend() tries the next host when one falls silent in the middle of a login", () => {
+  const dialogue = reachBackend(parseTarget(PLAIN), REACH);
+  dialogue.next(); // asks to dial h1
+  dialogue.next(); // sends StartupMessage
+  dialogue.next(); // waits for an answer
+  assert.equal((dialogue.throw(new ConnectTimeout()).value as { question: unknown }).question, hangUp);
+  const { input } = dialogue.next().value as { input: { host: { host: string } } };
+  assert.equal(input.host.host, "h2");
 });
 
 Deno.test.each([

@@ -280,6 +280,7 @@ Deno.test("T13 a capture in options stays within its word", () => {
 Deno.test.each([
   { case: "empty", capture: "" },
   { case: "with a zero byte", capture: "a\0b" },
+  { case: "with half a surrogate pair", capture: "a\ud800" },
   { case: "of 64 bytes, which PostgreSQL would cut to somebody else's", capture: "é".repeat(32) },
 ])("withIdentity() refuses a name $case", ({ capture }) => {
   assert.throws(() => withIdentity(parseTarget("postgres://\\1@h"), fillWith(capture)), {
