@@ -37,7 +37,7 @@ function entryOfSession(event: SessionEvent): LogEntry {
       const { sqlstate, message: told, reason, blame, cause, durationMs } = event;
       const fields = { ...who, sqlstate, told, reason, blame, cause, ...askedFields(event.asked) };
       return {
-        level: levelOf(blame),
+        level: levelOf(event),
         message: "login refused",
         fields: { ...fields, duration_ms: durationMs },
       };
