@@ -1,4 +1,5 @@
 import type { IssuerSettings } from "../token/schema.ts";
+import { asClause } from "./clause.ts";
 import type { Outside } from "./named_file.ts";
 import type { Problems } from "./problem.ts";
 
@@ -29,7 +30,7 @@ export async function checkIssuers(
     }
     if (issuer.signing_keys === undefined) continue;
     for (const problem of await outside.checkSigningKeys?.(issuer, directory) ?? []) {
-      problems.add(["issuers", index, "signing_keys"], `cannot be used: ${problem}`);
+      problems.add(["issuers", index, "signing_keys"], `cannot be used: ${asClause(problem)}`);
     }
   }
 }

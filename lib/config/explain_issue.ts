@@ -1,4 +1,5 @@
 import type * as v from "valibot";
+import { asClause } from "./clause.ts";
 import { descriptionOf, knownKeys, type Schema } from "./schema_guide.ts";
 import { nearest } from "./suggestion.ts";
 import type { KeyPath } from "./toml_document.ts";
@@ -83,7 +84,7 @@ function predicateOf(issue: v.BaseIssue<unknown>, path: KeyPath): string {
   if (message.startsWith("Invalid ")) {
     return `must be ${WORDS[expected ?? ""] ?? expected ?? "something else"}`;
   }
-  const quotedKey = `${JSON.stringify(path.at(-1) ?? "")} `;
+  const quotedKey = `${JSON.stringify(path.findLast((key) => typeof key === "string") ?? "")} `;
   if (message.startsWith(quotedKey)) return message.slice(quotedKey.length);
-  return /^\p{Ll}/u.test(message) ? message : `is wrong: ${message}`;
+  return /^\p{Ll}/u.test(message) ? message : `is wrong: ${asClause(message)}`;
 }

@@ -1,4 +1,5 @@
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
+import { asClause } from "./clause.ts";
 
 /** Keys and indexes from the top of the file to a value. */
 export type KeyPath = readonly (string | number)[];
@@ -27,7 +28,7 @@ export class TomlDocument {
     } catch (thrown) {
       if (thrown instanceof ParseError) {
         const place = { line: thrown.lineNumber, column: thrown.column + 1 };
-        throw new TomlSyntaxError(lowerFirst(thrown.message), place);
+        throw new TomlSyntaxError(asClause(thrown.message), place);
       }
       if (thrown instanceof RangeError) throw new TomlSyntaxError("tables or arrays nest too deeply");
       throw thrown;
@@ -100,8 +101,4 @@ function placesOf(top: AST.TOMLTopLevelTable): ReadonlyMap<string, Place> {
 
 function nameOf(key: AST.TOMLBare | AST.TOMLQuoted): string {
   return key.type === "TOMLBare" ? key.name : key.value;
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

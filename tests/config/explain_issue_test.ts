@@ -12,6 +12,8 @@ const schema = v.pipe(
     text: v.string(),
     worded: v.optional(v.string("must be a word")),
     sentence: v.optional(v.string("Only a word will do")),
+    abbreviation: v.optional(v.string("TLS needs a word")),
+    words: v.optional(v.array(v.string('"words" must be words'))),
     quoted: v.optional(v.string('"quoted" must be a word')),
     flag: v.optional(v.boolean()),
     list: v.optional(v.array(v.strictObject({ size: v.number() }))),
@@ -38,10 +40,16 @@ Deno.test.each<[string, unknown, string[]]>([
   ["a table in an array", { text: "a", list: [1] }, ["list.0 must be a table"]],
   ["a value in a table in an array", { text: "a", list: [{ size: "1" }] }, ["list.0.size must be a number"]],
   ["a room's predicate", { text: "a", worded: 1 }, ["worded must be a word"]],
-  ["a room's sentence", { text: "a", sentence: 1 }, ["sentence is wrong: Only a word will do"]],
+  ["a room's sentence", { text: "a", sentence: 1 }, ["sentence is wrong: only a word will do"]],
   ["a room's predicate behind the quoted key", { text: "a", quoted: 1 }, ["quoted must be a word"]],
+  ["a room's sentence that begins with an abbreviation", { text: "a", abbreviation: 1 }, [
+    "abbreviation is wrong: TLS needs a word",
+  ]],
+  ["a room's predicate behind the quoted key of an array", { text: "a", words: [1] }, [
+    "words.0 must be words",
+  ]],
   ["every unknown key", { text: "a", x: 1, flat: 1 }, [
-    "x is not a known key: there are text, worded, sentence, quoted, flag, list, method, free",
+    "x is not a known key: there are text, worded, sentence, abbreviation, words, quoted, flag, list, method, free",
     "flat is not a known key: did you mean flag?",
   ]],
   ["an unknown key inside", { text: "a", list: [{ size: 1 }, { size: 1, sise: 2 }] }, [

@@ -405,7 +405,7 @@ Deno.test("loadConfiguration() tells what is wrong with an issuer's key files", 
     return Promise.resolve(["Key file k.pem is not PEM"]);
   };
   assert.deepEqual(await mistakesIn({ ...outsideWith(toml), checkSigningKeys }), [
-    "7: issuers[0].signing_keys cannot be used: Key file k.pem is not PEM",
+    "7: issuers[0].signing_keys cannot be used: key file k.pem is not PEM",
   ]);
   assert.deepEqual(asked, [["corp", "/etc/proxy"]]);
 });
