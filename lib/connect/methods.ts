@@ -19,12 +19,12 @@ export interface LoginMethod<Request extends Authentication = Authentication> {
 }
 
 /** The ways to log in; whatever else a backend may ask for (GSSAPI, SSPI, OAUTHBEARER) is refused. */
-const LOGIN_METHODS = [
+const LOGIN_METHODS: readonly LoginMethod[] = [
   noPassword,
   cleartextPassword,
   md5Password,
   scramSha256,
-] as unknown as readonly LoginMethod[];
+];
 
 /**
  * Answers the backend's first authentication request. The backend chooses the method, and it could choose the one that

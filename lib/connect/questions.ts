@@ -1,5 +1,7 @@
 import { question } from "../dialogue.ts";
+import { PgError } from "../errors.ts";
 import type { Secret } from "../secret.ts";
+import { SQLSTATE } from "../sqlstate.ts";
 import type { Host } from "./host.ts";
 import type { Sslmode } from "./target.ts";
 
@@ -11,11 +13,12 @@ export interface Dial {
 }
 
 /** What a wait ends with, at whatever point of the login, when a host has used up its {@link Dial.timeoutMs}. */
-export class ConnectTimeout extends Error {
-  override readonly name = "ConnectTimeout";
-
+export class ConnectTimeout extends PgError {
   constructor() {
-    super("the host took longer than connect_timeout");
+    super(SQLSTATE.sqlclientUnableToEstablishSqlconnection, "could not reach the backend in time", {
+      blame: "backend",
+      reason: "it took longer than connect_timeout",
+    });
   }
 }
 
@@ -43,7 +46,10 @@ export interface Salting {
   readonly iterations: number;
 }
 
-/** Connects to a backend; the messages that follow are spoken there. Answered by PgError 08001 when it cannot be done. */
+/**
+ * Connects to a backend; the messages that follow are spoken there. It is answered by PgError 08001 when that cannot be
+ * done, and by {@link ConnectTimeout}, as every later wait, when it takes too long.
+ */
 export const dial = question<Dial, void>("dial");
 
 /** Goes on inside TLS on the connection dialled. Answered by PgError 08001 when the handshake or the certificate fails. */

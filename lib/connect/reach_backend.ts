@@ -84,7 +84,6 @@ function* tryHost(
   try {
     yield* dial({ host, timeoutMs: target.connectTimeoutMs });
   } catch (thrown) {
-    if (thrown instanceof ConnectTimeout) return failed(thrown.message);
     if (!hasSqlstate(thrown, SQLSTATE.sqlclientUnableToEstablishSqlconnection)) throw thrown;
     return failed(thrown.reason ?? thrown.message);
   }
@@ -97,14 +96,24 @@ function* tryHost(
       const reached = { ...resultOf(login, ready), host, isEncrypted: credentials.isEncrypted };
       return { ok: true, reached };
     }
-    yield* send(encodeMessage(terminate, { kind: "Terminate" }));
-    yield* hangUp();
+    yield* leave();
     return failed(unmet);
   } catch (thrown) {
     const isNotReady = hasSqlstate(thrown, SQLSTATE.cannotConnectNow) && thrown.blame === "backend";
     if (!isNotReady && !(thrown instanceof ConnectTimeout)) throw atHost(thrown, host);
     yield* hangUp();
-    return isNotReady ? failed(thrown.reason ?? thrown.message, thrown) : failed(thrown.message);
+    return failed(thrown.reason ?? thrown.message, isNotReady ? thrown : undefined);
+  }
+}
+
+/** Ends a session that has begun, as PostgreSQL likes it: an end without Terminate is logged as a lost client. */
+function* leave(): Dialogue<void> {
+  try {
+    yield* send(encodeMessage(terminate, { kind: "Terminate" }));
+    yield* hangUp();
+  } catch (thrown) {
+    if (!hasSqlstate(thrown, SQLSTATE.connectionFailure)) throw thrown;
+    yield* hangUp(); // it has left before us
   }
 }
 

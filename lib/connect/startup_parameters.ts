@@ -23,9 +23,6 @@ export interface StartupSources {
 
 const REMOTE_ADDRESS = "crdb:remote_addr";
 
-/** Settings within `options`, as PostgreSQL reads them there. */
-const SETTING_IN_OPTIONS = /(?:-c\s*|--)([\w.-]+)=/g;
-
 /**
  * The parameters of the StartupMessage to a backend, in the order sent: `user`, `database`, `replication`, what the
  * client asked for, the URL's, the backend's own, the client's address. A name that comes twice has the later value, so
@@ -60,8 +57,10 @@ export function startupParameters(sources: StartupSources): Map<string, string> 
 function takenNames(configured: ReadonlyMap<string, string>): Set<string> {
   const taken = new Set(["user", "database", "replication", "options", REMOTE_ADDRESS]);
   for (const name of configured.keys()) taken.add(name.toLowerCase());
-  for (const [, name] of configured.get("options")?.matchAll(SETTING_IN_OPTIONS) ?? []) {
-    taken.add(name.toLowerCase().replaceAll("-", "_"));
+  // A word is `-c`, `name=value`, `-cname=value` or `--name=value`; PostgreSQL reads a dash in the name as an underscore.
+  for (const word of configured.get("options")?.split(/\s+/) ?? []) {
+    const setting = /^(?:-c|--)?([^=]+)=/.exec(word);
+    if (setting !== null) taken.add(setting[1].toLowerCase().replaceAll("-", "_"));
   }
   return taken;
 }

@@ -1,8 +1,9 @@
 import { PgError } from "../errors.ts";
 import { Secret } from "../secret.ts";
 import { SQLSTATE } from "../sqlstate.ts";
-import { nameOfKey, parseConnectionUri, TargetError } from "./connection_uri.ts";
+import { parseConnectionUri, TargetError } from "./connection_uri.ts";
 import { type Host, parseHosts } from "./host.ts";
+import { QueryKeys } from "./query_keys.ts";
 
 export { TargetError } from "./connection_uri.ts";
 export type { Host } from "./host.ts";
@@ -74,7 +75,7 @@ const MAX_NAME_BYTES = 63;
  */
 export function parseTarget(url: string): Target {
   const uri = parseConnectionUri(url);
-  const query = new Settings(uri.query);
+  const query = new QueryKeys(uri.query);
   const target: Target = {
     hosts: parseHosts(uri.hosts, uri.ports),
     user: uri.user || undefined,
@@ -82,7 +83,7 @@ export function parseTarget(url: string): Target {
     password: uri.password ? new Secret(uri.password) : undefined,
     ...tlsSettings(query),
     connectTimeoutMs: connectTimeout(query.text("connect_timeout")),
-    targetSessionAttrs: query.oneOf("target_session_attrs", TARGET_SESSION_ATTRS) ?? "any",
+    targetSessionAttrs: query.oneOf("target_session_attrs", { words: TARGET_SESSION_ATTRS }) ?? "any",
     parameters: query.all(STARTUP_PARAMETERS),
   };
   query.end();
@@ -115,11 +116,12 @@ export function withIdentity(target: Target, fill: Fill): Target {
   };
 }
 
-function tlsSettings(query: Settings) {
+function tlsSettings(query: QueryKeys) {
   const sslrootcert = query.text("sslrootcert");
-  const written = query.oneOf("sslmode", SSLMODES, {
-    allow: "may go on in plain text",
-    prefer: "may go on in plain text",
+  const written = query.oneOf("sslmode", {
+    words: SSLMODES,
+    refused: ["allow", "prefer"],
+    because: "may go on in plain text",
   }) ?? "verify-full";
   if (sslrootcert === "system" && written !== "verify-full") {
     throw new TargetError("sslrootcert=system needs sslmode=verify-full: anyone can get a certificate there");
@@ -131,7 +133,7 @@ function tlsSettings(query: Settings) {
   if ((sslcert === undefined) !== (sslkey === undefined)) {
     throw new TargetError("sslcert and sslkey must be given together");
   }
-  const sslnegotiation = query.oneOf("sslnegotiation", SSLNEGOTIATIONS) ?? "postgres";
+  const sslnegotiation = query.oneOf("sslnegotiation", { words: SSLNEGOTIATIONS }) ?? "postgres";
   if (sslnegotiation === "direct" && sslmode === "disable") {
     throw new TargetError("sslnegotiation=direct contradicts sslmode=disable");
   }
@@ -143,51 +145,6 @@ function connectTimeout(text: string | undefined): number {
   const seconds = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
   if (seconds >= 1 && seconds <= MAX_CONNECT_TIMEOUT_S) return seconds * 1000;
   throw new TargetError(`connect_timeout must be 1 to ${MAX_CONNECT_TIMEOUT_S} seconds`);
-}
-
-/** The keys of a URL's query, each to be read once; what nobody reads is a mistake. */
-class Settings {
-  readonly #unread: Map<string, string>;
-
-  constructor(query: ReadonlyMap<string, string>) {
-    this.#unread = new Map(query);
-  }
-
-  /** A value that never holds a capture; an empty one counts as absent, as in libpq. */
-  text(key: string): string | undefined {
-    const value = this.#unread.get(key);
-    this.#unread.delete(key);
-    if (value !== undefined && /\\[\d{]/.test(value)) {
-      throw new TargetError(`${key} cannot hold a capture: only the user, the database and parameters can`);
-    }
-    return value || undefined;
-  }
-
-  /** One of `words`; for those `refused` the error says why. */
-  oneOf<W extends string>(
-    key: string,
-    words: readonly W[],
-    refused: Record<string, string> = {},
-  ): W | undefined {
-    const value = this.text(key);
-    if (value === undefined) return undefined;
-    const word = words.find((word) => word === value);
-    if (word !== undefined) return word;
-    const why = Object.hasOwn(refused, value) ? `, because ${value} ${refused[value]}` : "";
-    throw new TargetError(`${key} must be one of ${words.join(", ")}${why}`);
-  }
-
-  all(keys: readonly string[]): Map<string, string> {
-    const found = [...this.#unread].filter(([key]) => keys.includes(key));
-    for (const [key] of found) this.#unread.delete(key);
-    return new Map(found);
-  }
-
-  end(): void {
-    for (const key of this.#unread.keys()) {
-      throw new TargetError(`${nameOfKey(key)} is not known, or is not for the URL: remove it`);
-    }
-  }
 }
 
 function nameFrom(filled: string): string {

@@ -111,14 +111,14 @@ export interface ScramServer {
   readonly serverFinal: string;
 }
 
-/** What an honest backend and an honest client say in SCRAM with {@link CLIENT_NONCE} and this password. */
-export function scramServer(gs2Header: string, bindingData: Uint8Array, password = "pencil"): ScramServer {
+/** What an honest backend and an honest client say in SCRAM with {@link CLIENT_NONCE} and the password pencil. */
+export function scramServer(gs2Header: string, bindingData: Uint8Array): ScramServer {
   const nonce = `${CLIENT_NONCE}server-part`;
   const serverFirst = `r=${nonce},s=${SALT},i=4096`;
   const binding = Buffer.concat([Buffer.from(gs2Header), bindingData]).toString("base64");
   const withoutProof = `c=${binding},r=${nonce}`;
   const authMessage = `n=,r=${CLIENT_NONCE},${serverFirst},${withoutProof}`;
-  const salted = pbkdf2Sync(password, Buffer.from(SALT, "base64"), 4096, 32, "sha256");
+  const salted = pbkdf2Sync("pencil", Buffer.from(SALT, "base64"), 4096, 32, "sha256");
   const mac = (key: Uint8Array, text: string) => createHmac("sha256", key).update(text).digest();
   const clientKey = mac(salted, "Client Key");
   const signature = mac(createHash("sha256").update(clientKey).digest(), authMessage);

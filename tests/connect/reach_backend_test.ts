@@ -135,6 +135,18 @@ Deno.test("reachBackend() tries the next host when one cannot be dialled in time
   ]);
 });
 
+Deno.test("reachBackend() tries the next host when one does not finish the handshake in time", () => {
+  const hearsSslRequest = hears(encodeMessage(startupPacket, { kind: "SSLRequest" }));
+  const late = answers(startTls, () => {
+    throw new ConnectTimeout();
+  });
+  const secured = answers(startTls, () => ({}));
+  reach("postgres://h1,h2", [
+    ...[isDialled("h1:5432"), hearsSslRequest, says(bytes("S")), late, hangsUp],
+    ...[isDialled("h2:5432"), hearsSslRequest, says(bytes("S")), secured, ...letsIn],
+  ]);
+});
+
 Deno.test("reachBackend() tries the next host when one falls silent in the middle of a login", () => {
   const dialogue = reachBackend(parseTarget(PLAIN), REACH);
   dialogue.next(); // asks to dial h1
@@ -285,6 +297,23 @@ Deno.test("target_session_attrs=prefer-standby takes a primary when there is no 
     primary,
   ]);
   assert.equal(formatHost(reached.host), "h1:5432");
+});
+
+Deno.test("a host that is left and has gone already is no reason to stop", () => {
+  const reached = reach(`${PLAIN}&target_session_attrs=standby`, [
+    isDialled("h1:5432"),
+    hearsStartup,
+    saysAll(ok, status("in_hot_standby", "off"), ready),
+    hearsTerminate,
+    answers(hangUp, () => {
+      throw new PgError("08006", "the connection was closed during login");
+    }),
+    hangsUp,
+    isDialled("h2:5432"),
+    hearsStartup,
+    saysAll(ok, status("in_hot_standby", "on"), ready),
+  ]);
+  assert.equal(formatHost(reached.host), "h2:5432");
 });
 
 Deno.test("T17 no reason for the log holds the password", () => {
