@@ -214,6 +214,16 @@ Deno.test("reachBackend() does not go on when its time is up", () => {
   assert.equal(thrown.sqlstate, "57014");
 });
 
+Deno.test("reachBackend() does not go on when it is the proxy that cannot serve", () => {
+  const thrown = refusal("postgres://h1,h2?sslnegotiation=direct", [
+    isDialled("h1:5432"),
+    answers(startTls, () => {
+      throw new PgError("57P03", "the proxy is draining", { blame: "proxy" });
+    }),
+  ]);
+  assert.equal(thrown.message, "the proxy is draining");
+});
+
 interface Attribute {
   readonly attrs: string;
   readonly hotStandby: string;
