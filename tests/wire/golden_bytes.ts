@@ -203,6 +203,52 @@ export const goldenBytes: Readonly<Record<string, readonly GoldenBytes[]>> = {
       ),
     },
     {
+      value: {
+        kind: "ErrorResponse",
+        localizedSeverity: "a",
+        severity: "b",
+        sqlstate: "c",
+        message: "d",
+        detail: "e",
+        hint: "f",
+        position: "g",
+        internalPosition: "h",
+        internalQuery: "i",
+        where: "j",
+        schema: "k",
+        table: "l",
+        column: "m",
+        dataType: "n",
+        constraint: "o",
+        file: "p",
+        line: "q",
+        routine: "r",
+      },
+      bytes: bytes(
+        "E", // type
+        int32(59), // length
+        "Sa\0", // severity, localized
+        "Vb\0", // severity
+        "Cc\0", // SQLSTATE
+        "Md\0", // message
+        "De\0", // detail
+        "Hf\0", // hint
+        "Pg\0", // position
+        "ph\0", // position in the internal query
+        "qi\0", // internal query
+        "Wj\0", // where
+        "sk\0", // schema
+        "tl\0", // table
+        "cm\0", // column
+        "dn\0", // data type
+        "no\0", // constraint
+        "Fp\0", // file of the server's source
+        "Lq\0", // line there
+        "Rr\0", // routine there
+        0, // end of fields
+      ),
+    },
+    {
       value: { kind: "ErrorResponse" },
       bytes: bytes(
         "E", // type
