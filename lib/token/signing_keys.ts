@@ -99,7 +99,9 @@ function publicJwk(pem: string, { label, file }: { label: string; file: string }
         return createPublicKey(pem).export({ format: "jwk" });
     }
   } catch {
-    throw new BadKeyFile(`Key file ${file} holds a ${label} that cannot be read; export it again`);
+    throw new BadKeyFile(
+      `Key file ${file} holds a ${label} that cannot be read; give RSA of 2048 to 4096 bits, EC or Ed25519`,
+    );
   }
   throw new BadKeyFile(`Key file ${file} holds a ${label}; give PUBLIC KEY or CERTIFICATE blocks only`);
 }

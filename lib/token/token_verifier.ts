@@ -107,7 +107,6 @@ export class TokenVerifier implements AsyncDisposable {
 
   /** A verdict holds as long as the keys it was reached with: a withdrawn key takes its tokens along at once. */
   #recall(token: string): VerifiedToken | undefined {
-    if (token.length > this.#maxTokenBytes) return undefined;
     const verdict = this.#memory.recall(token, this.#now());
     if (verdict === undefined || verdict.keys !== verdict.issuer.keys.current()) return undefined;
     return verdict.verified;

@@ -78,6 +78,18 @@ Deno.test("T5 an issuer that stops in the middle of its answer is given up", asy
   );
 });
 
+Deno.test("fetchDocument() ends when its signal aborts", async () => {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  const closing = new AbortController();
+  await using server = serve(() => {
+    closing.abort();
+    return promise;
+  });
+  const fetching = fetchDocument(server.url, { ...options, signal: closing.signal, timeoutMs: 3000 });
+  await assert.rejects(fetching, /could not be fetched: /);
+  resolve(new Response());
+});
+
 Deno.test.each([[301], [302], [303], [307], [308]])(
   "T5 a redirect with %i is not followed",
   async (status) => {

@@ -6,7 +6,7 @@ import {
   USABLE_FOR_MS,
 } from "../../lib/token/remote_key_set.ts";
 import type { TokenEvent } from "../../lib/token/token_event.ts";
-import { claims, FakeIssuer, faultOf, issuerWith, sign, signingKey } from "./fake_issuer.ts";
+import { claims, encode, FakeIssuer, faultOf, issuerWith, sign, signingKey } from "./fake_issuer.ts";
 
 const KEY = await signingKey("ES256", "k1");
 const NEXT_KEY = await signingKey("ES256", "k2");
@@ -79,6 +79,13 @@ Deno.test("T4 with an issuer down from the start, one fetch per cooldown and key
   issuer.serve(KEY.jwk);
   issuer.nowMs += COOLDOWN_MS;
   assert.equal((await verifier.verify(KNOWN)).subject, "alice");
+});
+
+Deno.test("T3 a kid of 10 kB does not even cost a fetch", async () => {
+  const issuer = issuerWith(KEY);
+  await using verifier = await warm(issuer);
+  await faultOf(verifier, await sign(KEY, claims(), { kid: "k".repeat(10_000) }));
+  assert.deepEqual(issuer.requests, []);
 });
 
 Deno.test("a clock set back by a day does not stop the fetching", async () => {
@@ -226,6 +233,8 @@ Deno.test("close() ends a fetch that nobody answers", async () => {
   const waiting = faultOf(verifier, UNKNOWN[0]);
   await verifier.close();
   assert.equal(await waiting, "unknown_key");
+  // Had it waited for the deadline, that would have been reported.
+  assert.deepEqual(issuer.events, [{ kind: "key_set_changed", issuer: "corp", keys: 1 }]);
 });
 
 Deno.test.each(
@@ -284,6 +293,11 @@ Deno.test.each(
     ["off its curve", { ...KEY.jwk, x: KEY.jwk.y }, "cannot be imported"],
     ["RSA with exponent 1", { ...RSA_KEY.jwk, e: "AQ" }, "cannot be imported"],
     ["RSA with exponent 2", { ...RSA_KEY.jwk, e: "Ag" }, "cannot be imported"],
+    [
+      "RSA of 8192 bits",
+      { ...RSA_KEY.jwk, n: encode(new Uint8Array(1024).fill(0xff)) },
+      "is an RSA key of more than 4096 bits",
+    ],
     [
       "RSA of 1024 bits",
       { kty: "RSA", n: SHORT_RSA.n, e: SHORT_RSA.e },
