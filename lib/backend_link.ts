@@ -1,13 +1,18 @@
-import type { AuthWord, ChannelBinding } from "./connect/log_in.ts";
-import { deriveSaltedPassword, dial, hangUp, randomBytes, startTls } from "./connect/questions.ts";
+import type { Backend } from "./connect/schema.ts";
+import {
+  ConnectTimeout,
+  deriveSaltedPassword,
+  dial,
+  hangUp,
+  randomBytes,
+  startTls,
+} from "./connect/questions.ts";
 import { negotiateTls } from "./connect/negotiate_tls.ts";
 import { type Reach, reachBackend, type Reached } from "./connect/reach_backend.ts";
 import { saltedPassword } from "./connect/salted_password.ts";
-import type { Host, Target } from "./connect/target.ts";
+import type { Host } from "./connect/target.ts";
 import { type Answer, answer, send } from "./dialogue.ts";
-import { PgError } from "./errors.ts";
 import type { Secret } from "./secret.ts";
-import { SQLSTATE } from "./sqlstate.ts";
 import { Channel } from "./stream/channel.ts";
 import { dial as dialSocket, secureBackend } from "./stream/dial.ts";
 import type { NodeStream } from "./stream/node_stream.ts";
@@ -15,13 +20,7 @@ import { encodeMessage } from "./wire/message.ts";
 import { startupPacket } from "./wire/startup_packet.ts";
 
 /** A backend of the configuration, with what its files hold. */
-export interface BackendAccess {
-  readonly name: string;
-  readonly target: Target;
-  readonly requireAuth: readonly AuthWord[];
-  readonly channelBinding: ChannelBinding;
-  readonly parameters: ReadonlyMap<string, string>;
-  readonly reportRemoteAddr: boolean;
+export interface BackendAccess extends Backend {
   /** PEM of the only authorities trusted; undefined: those the runtime trusts. */
   readonly trustedCertificates?: string;
   readonly clientIdentity?: { readonly certificates: string; readonly privateKey: Secret };
@@ -137,18 +136,7 @@ function answersOver(
 /** Aborts after `ms` as a host does that cannot be reached: the next one is tried. */
 function timeoutSignal(ms: number): AbortSignal {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(connectTimedOut()), ms);
+  const timer = setTimeout(() => controller.abort(new ConnectTimeout()), ms);
   Deno.unrefTimer(timer);
   return controller.signal;
-}
-
-function connectTimedOut(): PgError {
-  return new PgError(
-    SQLSTATE.sqlclientUnableToEstablishSqlconnection,
-    "could not connect to the backend in time",
-    {
-      blame: "backend",
-      reason: "connect_timeout is over",
-    },
-  );
 }

@@ -50,6 +50,12 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
     return step.value;
   }
 
+  /** Sends messages that ask for no answer, all at once. */
+  async say(messages: readonly Uint8Array[]): Promise<void> {
+    this.#unsent.push(...messages);
+    await this.flush();
+  }
+
   /** Sends what dialogues have said so far. */
   async flush(): Promise<void> {
     const bytes = concatenate(this.#unsent.splice(0));

@@ -4,8 +4,8 @@ import { NodeStream } from "./node_stream.ts";
 /** What a listener tells its owner. */
 export interface ListenerEvents {
   readonly connection: (stream: NodeStream) => void;
-  /** Accepting failed, for want of file descriptors say: the listener goes on. */
-  readonly acceptFailed: (error: Error) => void;
+  /** Accepting failed, for want of file descriptors say: the listener goes on after a pause. */
+  readonly acceptPaused: (error: Error, pauseMs: number) => void;
 }
 
 /** A TCP port on which clients come in. */
@@ -43,7 +43,7 @@ export class Listener implements Disposable {
       server.listen(where.port, where.host, resolve);
     });
     server.removeAllListeners("error");
-    server.on("error", events.acceptFailed);
+    server.on("error", (error) => events.acceptPaused(error, 0));
     server.on("connection", (socket: Socket) => {
       // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
       if (socket.remoteAddress === undefined) return void socket.destroy();

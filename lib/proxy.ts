@@ -1,0 +1,114 @@
+import type { Configuration } from "./config/configuration.ts";
+import { PgError } from "./errors.ts";
+import type { Observer } from "./observe/events.ts";
+import { CancelKeys } from "./relay/cancel_keys.ts";
+import { Session, type SessionHouse, type SessionSettings } from "./session.ts";
+import { SQLSTATE } from "./sqlstate.ts";
+import type { ListenAddress } from "./stream/listen_schema.ts";
+import { Listener } from "./stream/listener.ts";
+import type { NodeStream } from "./stream/node_stream.ts";
+import { createServerCertificate } from "./stream/server_certificate.ts";
+
+/** How a {@link Proxy} runs. */
+export interface ProxyOptions {
+  readonly configuration: Configuration;
+  readonly verifyToken: SessionSettings["verifyToken"];
+  readonly observe: Observer;
+}
+
+/** The listeners and the sessions that came in by them. */
+export class Proxy implements AsyncDisposable {
+  readonly #listeners: Listener[] = [];
+  readonly #sessions = new Map<Session, Promise<void>>();
+  readonly #settings: SessionSettings;
+  readonly #house: SessionHouse;
+  #lastId = 0;
+
+  private constructor({ configuration, verifyToken, observe }: ProxyOptions) {
+    this.#settings = settingsOf(configuration, verifyToken);
+    this.#house = { observe, cancelKeys: new CancelKeys(), now: () => performance.now() };
+  }
+
+  /**
+   * Begins to serve.
+   *
+   * @throws {Error} when an address cannot be listened on; then none is
+   */
+  static async open(options: ProxyOptions): Promise<Proxy> {
+    const proxy = new Proxy(options);
+    try {
+      for (const address of [options.configuration.listen.address].flat()) await proxy.#listen(address);
+      return proxy;
+    } catch (error) {
+      await proxy.close();
+      throw error;
+    }
+  }
+
+  /** Where clients come in: the ports the system chose, where it was asked to. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#listeners.map((listener) => listener.address);
+  }
+
+  /** How many connections there are, whatever they are doing. */
+  get connectionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Stops: no connection comes in any more, and each that is there is told 57P01. */
+  async close(): Promise<void> {
+    for (const listener of this.#listeners) listener.close();
+    for (const session of this.#sessions.keys()) session.end(shuttingDown());
+    await Promise.all(this.#sessions.values());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #listen(address: ListenAddress): Promise<void> {
+    const { observe } = this.#house;
+    const listener = await Listener.open(address, {
+      connection: (stream) => this.#serve(stream),
+      acceptPaused: (cause, pauseMs) => observe({ kind: "accept_paused", cause, pauseMs }),
+    });
+    this.#listeners.push(listener);
+    const { host, port } = listener.address;
+    observe({
+      kind: "listening",
+      address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+      isTlsOffered: this.#settings.certificate !== null,
+    });
+  }
+
+  #serve(stream: NodeStream): void {
+    const session = new Session(stream, { id: ++this.#lastId, settings: this.#settings, house: this.#house });
+    this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
+  }
+}
+
+function settingsOf(
+  { listen, startup, policy, backends }: Configuration,
+  verifyToken: SessionSettings["verifyToken"],
+): SessionSettings {
+  const certificate = listen.tls === undefined ? null : createServerCertificate({
+    certificatePem: listen.tls.certificates,
+    privateKeyPem: listen.tls.privateKey.reveal(),
+    minimumTlsVersion: listen.minimum_tls_version,
+  });
+  return {
+    certificate,
+    allowsPlaintext: listen.insecure_plaintext,
+    loginTimeoutMs: listen.login_timeout,
+    parameters: { allowed: new Set(startup.parameters), dropped: new Set(startup.ignore_parameters) },
+    policy,
+    backends,
+    verifyToken,
+  };
+}
+
+function shuttingDown(): PgError {
+  return new PgError(SQLSTATE.adminShutdown, "terminating connection because the proxy is shutting down", {
+    blame: "proxy",
+  });
+}

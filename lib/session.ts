@@ -1,0 +1,306 @@
+import { authenticationMethods } from "./authenticate/methods.ts";
+import { decide, fill, type Granted } from "./authorize/decide.ts";
+import type { Policy } from "./authorize/policy.ts";
+import { describe } from "./authorize/trail.ts";
+import { type BackendAccess, BackendLink } from "./backend_link.ts";
+import { startupParameters } from "./connect/startup_parameters.ts";
+import { withIdentity } from "./connect/target.ts";
+import { answer, question } from "./dialogue.ts";
+import { asPgError, PgError } from "./errors.ts";
+import type { AskedFor, Observer } from "./observe/events.ts";
+import type { CancelKeys } from "./relay/cancel_keys.ts";
+import { Relay } from "./relay/relay.ts";
+import type { Secret } from "./secret.ts";
+import { SQLSTATE } from "./sqlstate.ts";
+import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
+import { type ParameterPolicy, readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
+import { acceptTlsOver } from "./stream/accept_tls.ts";
+import { Channel } from "./stream/channel.ts";
+import { sayFarewell } from "./stream/farewell.ts";
+import type { NodeStream } from "./stream/node_stream.ts";
+import type { ServerCertificate } from "./stream/server_certificate.ts";
+import { TokenRefused } from "./token/refused_token.ts";
+import type { VerifiedToken } from "./token/verified_token.ts";
+import { authentication } from "./wire/authentication.ts";
+import { type BackendKeyData, backendKeyData, readyForQuery } from "./wire/backend.ts";
+import { encodeError } from "./wire/error_response.ts";
+import { encodeMessage } from "./wire/message.ts";
+import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
+
+/** What sessions go by: a session keeps what it began with. */
+export interface SessionSettings {
+  /** Without one, TLS is not offered. */
+  readonly certificate: ServerCertificate | null;
+  /** `insecure_plaintext`. */
+  readonly allowsPlaintext: boolean;
+  readonly loginTimeoutMs: number;
+  readonly parameters: ParameterPolicy;
+  readonly policy: Policy;
+  readonly backends: ReadonlyMap<string, BackendAccess>;
+  readonly verifyToken: (token: string) => Promise<VerifiedToken>;
+}
+
+/** What all sessions share. */
+export interface SessionHouse {
+  readonly cancelKeys: CancelKeys;
+  readonly observe: Observer;
+  /** Milliseconds on a clock that only goes forward. */
+  readonly now: () => number;
+}
+
+/** Who a client has proved to be, and what that lets it do. */
+interface Grant {
+  readonly token: VerifiedToken;
+  readonly decision: Granted;
+}
+
+type SessionOpening = Extract<Opening, { kind: "session" }>;
+
+const judgeToken = question<Secret, Grant>("judge token");
+
+/**
+ * One connection's life: it opens, says who it is, is let in somewhere, and is carried until either end leaves.
+ *
+ * Whatever goes wrong ends this connection alone, with one ErrorResponse.
+ */
+export class Session {
+  readonly #settings: SessionSettings;
+  readonly #house: SessionHouse;
+  readonly #connection: { readonly id: number; readonly clientAddress: string };
+  readonly #client: Channel<NodeStream>;
+  readonly #clientPeer: NodeStream["peer"];
+  readonly #startedMs: number;
+  /** Aborts when the login must end: its time is up, or the proxy leaves. */
+  readonly #login = new AbortController();
+  #asked: AskedFor = {};
+  #relay: Relay | null = null;
+
+  constructor(stream: NodeStream, options: { id: number; settings: SessionSettings; house: SessionHouse }) {
+    const { address, port } = stream.peer;
+    this.#settings = options.settings;
+    this.#house = options.house;
+    this.#clientPeer = stream.peer;
+    this.#connection = {
+      id: options.id,
+      clientAddress: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
+    };
+    this.#startedMs = options.house.now();
+    this.#client = new Channel(stream, this.#login.signal);
+  }
+
+  /** Lives this connection's life. Never rejects. */
+  async run(): Promise<void> {
+    using client = this.#client;
+    const deadline = setTimeout(() => this.#login.abort(loginTimedOut()), this.#settings.loginTimeoutMs);
+    try {
+      this.#observe({ kind: "connection_opened" });
+      const opening = await this.#open();
+      if (opening.kind === "silence") return;
+      if (opening.kind === "cancel") return await this.#cancel(opening.request);
+      const request = readSessionRequest(opening.parameters, this.#settings.parameters);
+      this.#asked = askedFor(request);
+      const grant = await this.#authenticate(request);
+      using backend = await this.#logIn(grant, { request, protocolVersion: opening.protocolVersion });
+      await this.#carry(backend, { opening, grant, deadline });
+    } catch (error) {
+      await this.#refuse(asPgError(error));
+    } finally {
+      clearTimeout(deadline);
+      client[Symbol.dispose]();
+    }
+  }
+
+  /** Ends this connection from our side, with the reason for its client. */
+  end(error: PgError): void {
+    this.#login.abort(error);
+    this.#relay?.end(error);
+  }
+
+  #open(): Promise<Opening> {
+    const { certificate, allowsPlaintext } = this.#settings;
+    const upgrade = answer(acceptTls, async ({ isDirect }) => {
+      const begun = isDirect ? this.#client.takeBuffered() : undefined;
+      const options = { certificate: certificate!, begun, signal: this.#login.signal };
+      this.#client.attach(await acceptTlsOver(this.#client.detach(), options));
+      this.#observe({ kind: "tls_established", isDirect });
+    });
+    return this.#client.converse(openConversation({ offersTls: certificate !== null, allowsPlaintext }), [
+      upgrade,
+    ]);
+  }
+
+  #authenticate(request: SessionRequest): Promise<Grant> {
+    const judge = answer(judgeToken, (token) => this.#judge(token, request));
+    return this.#client.converse(authenticationMethods.password(judgeToken), [judge]);
+  }
+
+  /** Is the token good, and may its bearer in? Whatever is wrong, the client reads the same refusal. */
+  async #judge(presented: Secret, request: SessionRequest): Promise<Grant> {
+    const token = await this.#verify(presented, request);
+    const { user, database, replication } = request;
+    this.#observe({ kind: "token_accepted", method: "password", issuer: token.issuer, asked: this.#asked });
+    const decision = decide(this.#settings.policy, {
+      token,
+      user,
+      database,
+      replication: replication !== null,
+    });
+    if (decision.outcome === "granted") return { token, decision };
+    throw denied(request, { reason: `no rule lets it in: ${decision.trail.map(describe).join("; ")}` });
+  }
+
+  async #verify(presented: Secret, request: SessionRequest): Promise<VerifiedToken> {
+    try {
+      return await this.#settings.verifyToken(presented.reveal());
+    } catch (error) {
+      if (!(error instanceof TokenRefused)) throw error;
+      const blame = error.fault === "keys_unavailable" ? "issuer" : "frontend";
+      throw denied(request, { reason: `${error.fault}: ${error.message}`, blame });
+    }
+  }
+
+  #logIn(
+    { decision }: Grant,
+    { request, protocolVersion }: { request: SessionRequest; protocolVersion: ProtocolVersion },
+  ): Promise<BackendLink> {
+    const access = this.#settings.backends.get(decision.backend)!;
+    const target = withIdentity(access.target, (text, encode) => fill(decision, { text, encode }));
+    const parameters = startupParameters({
+      backend: access.name,
+      target,
+      clientParameters: request.settings,
+      clientDatabase: decision.database,
+      replication: request.replication ?? undefined,
+      backendParameters: access.parameters,
+      loginAs: decision.role,
+      clientAddress: access.reportsRemoteAddress ? this.#clientPeer : undefined,
+    });
+    return BackendLink.open({ ...access, target }, {
+      reach: {
+        backend: access.name,
+        startup: { protocolVersion, parameters },
+        requireAuth: access.requireAuth,
+        channelBinding: access.channelBinding,
+      },
+      signal: this.#login.signal,
+    });
+  }
+
+  /** From 'you are in' to the end. */
+  async #carry(
+    link: BackendLink,
+    { opening, grant, deadline }: {
+      opening: SessionOpening;
+      grant: Grant;
+      deadline: ReturnType<typeof setTimeout>;
+    },
+  ): Promise<void> {
+    const backend = link.release();
+    const relay = new Relay(this.#client.stream, backend.stream, {
+      fromClient: this.#client.takeBuffered(),
+      fromBackend: backend.buffered,
+      cancelAbandonedQuery: () => void link.cancel(() => true).catch(() => {}),
+    });
+    using key = this.#house.cancelKeys.issue({
+      clientAddress: this.#clientPeer.address,
+      cancel: () => cancelQuery(link, relay),
+    }, opening.protocolVersion);
+    await this.#welcome(link, key.keyData);
+    clearTimeout(deadline);
+    this.#login.signal.throwIfAborted();
+    this.#relay = relay;
+    this.#observe({ kind: "authenticated", asked: this.#asked, ...this.#facts(grant) });
+    const result = await relay.run();
+    this.#observe({ kind: "session_ended", durationMs: this.#elapsedMs(), ...result });
+  }
+
+  /** All that the backend has said, as if it had said it to the client; only the cancel key is ours. */
+  async #welcome({ reached }: BackendLink, keyData: BackendKeyData): Promise<void> {
+    const messages = [
+      encodeMessage(authentication, { kind: "AuthenticationOk" }),
+      ...reached.forwarded,
+      // Where the backend gives no key nothing could be cancelled: none is made up.
+      ...(reached.backendKey === undefined ? [] : [encodeMessage(backendKeyData, keyData)]),
+      encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
+    ];
+    await this.#client.say(messages);
+  }
+
+  /** A CancelRequest has no answer, whatever it comes to. */
+  async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
+    const session = this.#house.cancelKeys.find(processId, secretKey, this.#clientPeer.address);
+    this.#observe({ kind: "cancel_requested", isKnown: session !== undefined });
+    await session?.cancel();
+  }
+
+  async #refuse(error: PgError): Promise<void> {
+    const { sqlstate, message, reason, blame, cause } = error;
+    const durationMs = this.#elapsedMs();
+    this.#observe({
+      kind: "login_refused",
+      asked: this.#asked,
+      sqlstate,
+      message,
+      reason,
+      blame,
+      cause,
+      durationMs,
+    });
+    if (this.#client.isConnected) await sayFarewell(this.#client.detach(), encodeError(error));
+  }
+
+  #facts({ token, decision }: Grant) {
+    const { rule, identity, role, backend, database } = decision;
+    return {
+      identity,
+      issuer: token.issuer,
+      rule: rule.name ?? `rules[${rule.index}]`,
+      role,
+      backend,
+      database,
+      durationMs: this.#elapsedMs(),
+    };
+  }
+
+  #elapsedMs(): number {
+    return Math.round(this.#house.now() - this.#startedMs);
+  }
+
+  #observe(event: DistributiveOmit<Parameters<Observer>[0], "connection">): void {
+    this.#house.observe({ connection: this.#connection, ...event } as Parameters<Observer>[0]);
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** Passes a cancel on while what it means is still running, and lets nothing the client asks later meet it. */
+async function cancelQuery(link: BackendLink, relay: Relay): Promise<void> {
+  const { activity } = relay;
+  if (activity.isQuiet) return;
+  const mark = activity.mark();
+  const delivered = Promise.withResolvers<void>();
+  try {
+    await link.cancel(() => {
+      if (activity.isPast(mark)) return false;
+      relay.holdClientUntil(delivered.promise);
+      return true;
+    });
+  } finally {
+    delivered.resolve();
+  }
+}
+
+function askedFor({ user, database, settings }: SessionRequest): AskedFor {
+  return { user, database, applicationName: settings.get("application_name") };
+}
+
+function denied(
+  { user }: SessionRequest,
+  options: { reason: string; blame?: "frontend" | "issuer" },
+): PgError {
+  return new PgError(SQLSTATE.invalidPassword, `token authentication failed for user "${user}"`, options);
+}
+
+function loginTimedOut(): PgError {
+  return new PgError(SQLSTATE.queryCanceled, "canceling authentication due to timeout");
+}
