@@ -50,11 +50,12 @@ export class BackendLink implements Disposable {
     access: BackendAccess,
     { reach, signal }: { reach: Reach; signal: AbortSignal },
   ): Promise<BackendLink> {
+    using attempt = new Attempt(signal);
     const channel = new Channel<NodeStream>(null, signal);
     try {
       const reached = await channel.converse(
         reachBackend(access.target, reach),
-        answersOver(channel, access, signal),
+        answersOver(channel, access, attempt),
       );
       return new BackendLink(channel, access, reached);
     } catch (error) {
@@ -77,9 +78,10 @@ export class BackendLink implements Disposable {
   async cancel(isStillMeant: () => boolean): Promise<void> {
     const { backendKey, host } = this.reached;
     if (backendKey === undefined) return;
-    const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
+    using attempt = new Attempt();
+    const signal = attempt.begin(CANCEL_TIMEOUT_MS);
     using channel = new Channel<NodeStream>(await dialSocket(host, signal), signal);
-    await channel.converse(cancelTls(this.#access, host), answersOver(channel, this.#access, signal));
+    await channel.converse(cancelTls(this.#access, host), answersOver(channel, this.#access, attempt));
     if (!isStillMeant()) return;
     const request = encodeMessage(startupPacket, { kind: "CancelRequest", ...backendKey });
     await channel.converse(send(request));
@@ -106,13 +108,12 @@ function* cancelTls({ name, target }: BackendAccess, host: Host) {
 function answersOver(
   channel: Channel<NodeStream>,
   access: BackendAccess,
-  deadline: AbortSignal,
+  attempt: Attempt,
 ): readonly Answer[] {
-  let attempt = deadline;
   return [
     answer(dial, async ({ host, timeoutMs }) => {
-      attempt = AbortSignal.any([deadline, timeoutSignal(timeoutMs)]);
-      channel.attach(await dialSocket(host, attempt), attempt);
+      const signal = attempt.begin(timeoutMs);
+      channel.attach(await dialSocket(host, signal), signal);
     }),
     answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
       const secured = await secureBackend(channel.detach(), {
@@ -122,7 +123,7 @@ function answersOver(
         authoritiesPem: access.trustedCertificates,
         certificatePem: access.clientIdentity?.certificates,
         privateKeyPem: access.clientIdentity?.privateKey.reveal(),
-        signal: attempt,
+        signal: attempt.signal,
       });
       channel.attach(secured);
       return { certificate: secured.tls?.peerCertificate ?? undefined };
@@ -133,10 +134,31 @@ function answersOver(
   ];
 }
 
-/** Aborts after `ms` as a host does that cannot be reached: the next one is tried. */
-function timeoutSignal(ms: number): AbortSignal {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new ConnectTimeout()), ms);
-  Deno.unrefTimer(timer);
-  return controller.signal;
+/** The time one host has, inside the time the whole login has. */
+class Attempt implements Disposable {
+  readonly #deadline: AbortSignal | undefined;
+  #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(deadline?: AbortSignal) {
+    this.#deadline = deadline;
+  }
+
+  /** Aborts when the host of now has had its time, or the login. */
+  get signal(): AbortSignal {
+    const { signal } = this.#controller;
+    return this.#deadline === undefined ? signal : AbortSignal.any([this.#deadline, signal]);
+  }
+
+  /** The next host begins. */
+  begin(timeoutMs: number): AbortSignal {
+    const controller = this.#controller = new AbortController();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => controller.abort(new ConnectTimeout()), timeoutMs);
+    return this.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
 }

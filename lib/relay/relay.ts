@@ -24,9 +24,9 @@ export interface RelayResult {
 /** What a relay begins with. */
 export interface RelayOptions {
   /** What the client sent ahead, behind its last login message. */
-  readonly fromClient?: Uint8Array;
+  readonly fromClient: Uint8Array;
   /** What the backend sent behind its ReadyForQuery. */
-  readonly fromBackend?: Uint8Array;
+  readonly fromBackend: Uint8Array;
   /** The client is gone with a query running, which the backend does not notice by itself. */
   readonly cancelAbandonedQuery: () => void;
 }
@@ -104,9 +104,13 @@ export class Relay {
   }
 
   async #carryFromClient(): Promise<void> {
+    const { fromClient } = this.#options;
     try {
-      let chunk: Uint8Array | null = this.#options.fromClient ?? EMPTY;
-      for (; chunk !== null; chunk = await this.#client.read()) {
+      for (
+        let chunk = await first(fromClient, this.#client);
+        chunk !== null;
+        chunk = await this.#client.read()
+      ) {
         // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
         // lose our last words on their way.
         if (this.#how !== null || !this.#walkOver(chunk, this.#clientWalk)) continue;
@@ -121,9 +125,13 @@ export class Relay {
   }
 
   async #carryFromBackend(): Promise<void> {
+    const { fromBackend } = this.#options;
     try {
-      let chunk: Uint8Array | null = this.#options.fromBackend ?? EMPTY;
-      for (; chunk !== null; chunk = await this.#backend.read()) {
+      for (
+        let chunk = await first(fromBackend, this.#backend);
+        chunk !== null;
+        chunk = await this.#backend.read()
+      ) {
         if (!this.#walkOver(chunk, this.#backendWalk)) continue;
         this.#bytesOut += chunk.length;
         await this.#send(chunk, this.#client);
@@ -215,6 +223,11 @@ export class Relay {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(act, ms);
   }
+}
+
+/** What was read ahead goes first. */
+function first(readAhead: Uint8Array, stream: ByteStream): Promise<Uint8Array | null> {
+  return readAhead.length > 0 ? Promise.resolve(readAhead) : stream.read();
 }
 
 const EMPTY = new Uint8Array(0);

@@ -39,5 +39,4 @@ backend = "main"
   );
   assert.deepEqual(rows, [{ current_user: "app_scram", ssl: true }]);
   await client.end();
-  console.log(proxy.events);
 });
