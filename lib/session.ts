@@ -10,6 +10,7 @@ import { asPgError, PgError } from "./errors.ts";
 import type { AskedFor, Observer } from "./observe/events.ts";
 import type { CancelKeys } from "./relay/cancel_keys.ts";
 import { Relay } from "./relay/relay.ts";
+import { printable } from "./printable.ts";
 import type { Secret } from "./secret.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
@@ -298,7 +299,11 @@ function denied(
   { user }: SessionRequest,
   options: { reason: string; blame?: "frontend" | "issuer" },
 ): PgError {
-  return new PgError(SQLSTATE.invalidPassword, `token authentication failed for user "${user}"`, options);
+  return new PgError(
+    SQLSTATE.invalidPassword,
+    `token authentication failed for user "${printable(user)}"`,
+    options,
+  );
 }
 
 function loginTimedOut(): PgError {

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path/posix";
 import { onImports, pathInHouse } from "./lint_source.ts";
 
 /** Files at the top of `lib/` that anyone may use: they know nothing of a connection. */
-const LEAVES = ["errors", "sqlstate", "secret", "duration"];
+const LEAVES = ["errors", "sqlstate", "secret", "duration", "mistake", "printable"];
 
 /** What every room on a connection's way speaks with. */
 const SPEECH = ["wire", "dialogue", ...LEAVES];
@@ -14,7 +14,7 @@ const SPEECH = ["wire", "dialogue", ...LEAVES];
  * allows the types alone. What has no row may import nothing, and a new room begins with a row here.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  main: ["commands", ...LEAVES],
+  main: ["commands", "config/problem", ...LEAVES],
   // `explain` asks the rules and the token's verdict with no connection at hand.
   commands: ["config", "proxy", "observe", "authorize", "token", ...LEAVES],
   // The cancel keys are the one table that sessions share.
@@ -27,15 +27,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   startup: SPEECH,
   authenticate: SPEECH,
-  token: SPEECH,
-  authorize: SPEECH,
+  token: ["claims", ...SPEECH],
+  authorize: ["claims", ...SPEECH],
   connect: SPEECH,
   relay: ["wire", "stream", ...LEAVES],
   stream: ["wire", "dialogue", ...LEAVES],
 
   // The schemas that the rooms own, and what a section is parsed into once and for all.
   config: [
-    ...["*/schema", "*/*_schema", "authorize/policy", "authorize/template", "authorize/mistake"],
+    ...["*/schema", "*/*_schema", "authorize/policy", "authorize/template"],
     ...["connect/target", "token/signing_keys", ...LEAVES],
   ],
   observe: LEAVES,
@@ -45,6 +45,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: ["sqlstate"],
   sqlstate: [],
   secret: [],
+  mistake: [],
+  printable: [],
+  claims: ["mistake"],
   duration: [],
 };
 

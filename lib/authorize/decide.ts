@@ -4,10 +4,10 @@
 
 import { PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
-import { claimAt, isEmail } from "./claim.ts";
+import { claimAt, isEmail } from "../claims/claim_path.ts";
 import { type Captures, matchWhole, type Pattern } from "./pattern.ts";
 import { type BackendNames, mayBeRole, type Policy } from "./policy.ts";
-import { holds } from "./requirement.ts";
+import { holds } from "../claims/requirement.ts";
 import { isName, isRepresentable } from "./reserved.ts";
 import type { Rule } from "./schema.ts";
 import { parseTemplate, substitute, type Template } from "./template.ts";

@@ -1,5 +1,5 @@
 import { RE2JS, RE2JSException } from "re2js";
-import { Mistake } from "./mistake.ts";
+import { Mistake } from "../mistake.ts";
 
 /** What an identity is compared with: text, byte for byte, or a regular expression of RE2 for the whole of it. */
 export type Pattern =

@@ -1,4 +1,4 @@
-import { Mistake } from "./mistake.ts";
+import { Mistake } from "../mistake.ts";
 import type { Pattern } from "./pattern.ts";
 import { isName, isReservedRole } from "./reserved.ts";
 import type { Rule } from "./schema.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { type ClaimPath, parseClaimPath } from "./claim.ts";
-import { parsedBy } from "./mistake.ts";
+import { type ClaimPath, parseClaimPath } from "../claims/claim_path.ts";
+import { parsedBy } from "../mistake.ts";
 import { parsePattern, type Pattern } from "./pattern.ts";
-import { parseRequirements, type Requirement } from "./requirement.ts";
+import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { DEFAULT_RESERVED_ROLES } from "./reserved.ts";
 import { parseTemplate, type Template, unknownCapture } from "./template.ts";
 

@@ -1,4 +1,4 @@
-import { Mistake } from "./mistake.ts";
+import { Mistake } from "../mistake.ts";
 import { type Captures, groupCount, groupNamed, type Pattern } from "./pattern.ts";
 
 /** Text with captures in it: `\0` the whole identity, `\1`…`\9` its groups, `\{name}` a named one, `\\` a backslash. */

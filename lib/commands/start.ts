@@ -1,10 +1,12 @@
-import { loadConfiguration } from "../config/load.ts";
+import type { Configuration } from "../config/configuration.ts";
+import { loadConfiguration, THIS_MACHINE } from "../config/load.ts";
 import { checkPermissions } from "../config/permissions.ts";
 import type { Observer } from "../observe/events.ts";
 import { openLog } from "../observe/log.ts";
 import { Proxy } from "../proxy.ts";
-import type { TokenEvent } from "../token/token_event.ts";
-import { TokenVerifier } from "../token/token_verifier.ts";
+import type { IssuerSettings } from "../token/schema.ts";
+import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "../token/token_event.ts";
+import { TokenVerifier, type TokenVerifierOutside } from "../token/token_verifier.ts";
 
 /** What `start` is told. */
 export interface StartOptions {
@@ -14,37 +16,90 @@ export interface StartOptions {
   readonly signal: AbortSignal;
 }
 
+/** Why the program cannot start, one sentence a line. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
 /**
  * Serves until told to stop.
  *
- * @throws {ConfigurationError} when the configuration cannot be used
+ * @throws {ConfigurationError} when the configuration cannot be used, with all that is wrong with it
+ * @throws {StartError} when this machine does not let it: a permission is missing, an address is taken
  */
 export async function start({ config, signal }: StartOptions): Promise<void> {
-  const configuration = await loadConfiguration(config);
+  // Until the log is open nothing happens that a problem does not tell as well.
+  let observe: Observer = () => {};
+  let verifier: TokenVerifier | undefined;
+  await using resources = new AsyncDisposableStack();
+  const configuration = await loadConfiguration(config, {
+    ...THIS_MACHINE,
+    checkIssuers: async (issuers, about) => {
+      const outside = {
+        ...about,
+        fetch,
+        now: Date.now,
+        report: (event: TokenEvent) => observe(proxyEventOf(event)),
+      };
+      const opened = await openVerifier(issuers, outside);
+      verifier = opened.verifier && resources.use(opened.verifier);
+      return [...opened.problems, ...await verifier?.probe() ?? []];
+    },
+  });
   const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
   if (missing !== undefined) throw new StartError(missing);
-  using log = openLog(configuration.log);
-  await using verifier = await TokenVerifier.create(configuration.issuers, {
-    fetch,
-    now: Date.now,
-    baseDirectory: configuration.directory,
-    report: (event) => log.observe(proxyEventOf(event)),
-  });
-  const problems = await verifier.probe();
-  if (problems.length > 0) {
-    throw new StartError(problems.map(({ issuer, message }) => `issuer "${issuer}": ${message}`).join("\n"));
-  }
-  await using _proxy = await Proxy.open({
-    configuration,
-    verifyToken: (token) => verifier.verify(token),
-    observe: log.observe,
-  });
+  const log = resources.use(openLog(configuration.log));
+  observe = log.observe;
+  resources.use(await openProxy(configuration, { verifier: verifier!, observe }));
   await untilAborted(signal);
 }
 
-/** Why the program cannot start: one sentence a line. */
-export class StartError extends Error {
-  override readonly name = "StartError";
+/** A verifier for those issuers that can be had, and what is wrong with the others. */
+async function openVerifier(
+  issuers: readonly IssuerSettings[],
+  outside: TokenVerifierOutside,
+): Promise<{ readonly verifier?: TokenVerifier; readonly problems: readonly IssuerProblem[] }> {
+  try {
+    return { verifier: await TokenVerifier.create(issuers, outside), problems: [] };
+  } catch (error) {
+    if (!(error instanceof IssuersMisconfigured)) throw error;
+    const { problems } = error;
+    const others = issuers.filter(({ name }) => !problems.some(({ issuer }) => issuer === name));
+    const opened = others.length < issuers.length ? await openVerifier(others, outside) : { problems: [] };
+    return { ...opened, problems: [...problems, ...opened.problems] };
+  }
+}
+
+async function openProxy(
+  configuration: Configuration,
+  { verifier, observe }: { verifier: TokenVerifier; observe: Observer },
+): Promise<Proxy> {
+  try {
+    return await Proxy.open({ configuration, observe, verifyToken: (token) => verifier.verify(token) });
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    throw new StartError(
+      `cannot listen on listen.address: ${LISTEN_ERRORS[String(error.code)] ?? error.message}`,
+    );
+  }
+}
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there already; stop it or choose another port",
+  EADDRNOTAVAIL: "this machine has no such address; choose one it has, or 0.0.0.0 for all",
+  EACCES: "this user may not listen on that port; choose one above 1023",
+};
+
+function proxyEventOf(event: TokenEvent): Parameters<Observer>[0] {
+  const { kind, issuer } = event;
+  switch (kind) {
+    case "key_set_changed":
+      return { kind: "issuer_keys_changed", issuer, keys: event.keys };
+    case "key_set_failed":
+      return { kind: "issuer_fetch_failed", issuer, reason: event.problem };
+    case "key_skipped":
+      return { kind: "issuer_key_skipped", issuer, index: event.index, reason: event.reason };
+  }
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
@@ -52,19 +107,4 @@ function untilAborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-}
-
-function proxyEventOf(event: TokenEvent): Parameters<Observer>[0] {
-  switch (event.kind) {
-    case "key_set_changed":
-      return { kind: "issuer_keys_changed", issuer: event.issuer, keys: event.keys };
-    case "key_set_failed":
-      return { kind: "issuer_fetch_failed", issuer: event.issuer, reason: event.problem };
-    case "key_skipped":
-      return {
-        kind: "issuer_fetch_failed",
-        issuer: event.issuer,
-        reason: `key ${event.index} ${event.reason}`,
-      };
-  }
 }

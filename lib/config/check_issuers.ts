@@ -6,31 +6,44 @@ import type { Problems } from "./problem.ts";
 /** What {@link checkIssuers} needs besides the issuers. */
 export interface IssuerChecks {
   readonly directory: string;
+  readonly maxTokenBytes?: number;
   readonly outside: Outside;
   readonly problems: Problems;
 }
 
-/** Notes what is wrong with the issuers' key files, and issuers that a token could belong to at once. */
+/** Notes issuers that a token could belong to at once, and those whose keys cannot be had. */
 export async function checkIssuers(
   issuers: readonly (IssuerSettings | undefined)[],
-  { directory, outside, problems }: IssuerChecks,
+  { directory: baseDirectory, maxTokenBytes, outside, problems }: IssuerChecks,
 ): Promise<void> {
+  const good = new Map<string, { readonly index: number; readonly settings: IssuerSettings }>();
   const first = new Map<string, number>();
-  for (const [index, issuer] of issuers.entries()) {
-    if (issuer === undefined) continue;
-    const iss = issuer.url ?? issuer.issuer!;
+  for (const [index, settings] of issuers.entries()) {
+    if (settings === undefined) continue;
+    const iss = settings.url ?? settings.issuer!;
     const before = first.get(iss);
-    if (before === undefined) first.set(iss, index);
-    else {
-      const key = issuer.url === undefined ? "issuer" : "url";
-      problems.add(
-        ["issuers", index, key],
-        `is that of issuers[${before}]: make them one, audience takes several`,
-      );
+    if (before === undefined) {
+      first.set(iss, index);
+      if (!good.has(settings.name)) good.set(settings.name, { index, settings });
+      continue;
     }
-    if (issuer.signing_keys === undefined) continue;
-    for (const problem of await outside.checkSigningKeys?.(issuer, directory) ?? []) {
-      problems.add(["issuers", index, "signing_keys"], `cannot be used: ${asClause(problem)}`);
-    }
+    const key = settings.url === undefined ? "issuer" : "url";
+    problems.add(
+      ["issuers", index, key],
+      `is that of issuers[${before}]: make them one, audience takes several`,
+    );
   }
+  const asked = [...good.values()].map(({ settings }) => settings);
+  for (
+    const { issuer, message } of await outside.checkIssuers?.(asked, { baseDirectory, maxTokenBytes }) ?? []
+  ) {
+    const { index, settings } = good.get(issuer)!;
+    problems.add(["issuers", index, keyOfKeys(settings)], `cannot be used: ${asClause(message)}`);
+  }
+}
+
+/** Where the issuer's table says where its keys are. */
+function keyOfKeys({ signing_keys, jwks_url }: IssuerSettings): string {
+  if (signing_keys !== undefined) return "signing_keys";
+  return jwks_url !== undefined ? "jwks_url" : "url";
 }

@@ -64,7 +64,8 @@ export async function loadConfiguration(
   checkUnique("rules", { document, problems });
   checkNamed({ key: "issuer", kind: "issuers" }, { document, problems });
   checkNamed({ key: "backend", kind: "backends" }, { document, problems });
-  await checkIssuers(issuers, { directory, outside, problems });
+  const maxTokenBytes = listenSettings?.max_token_bytes;
+  await checkIssuers(issuers, { directory, maxTokenBytes, outside, problems });
 
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });
   const { backends, names } = await loadBackends(tables, { files, problems });

@@ -7,8 +7,20 @@ import type { IssuerSettings } from "../token/schema.ts";
 export interface Outside {
   readonly readTextFile: (path: string) => Promise<string>;
   readonly getEnv: (name: string) => string | undefined;
-  /** What is wrong with an issuer's `signing_keys`, a sentence each; without it they are looked at only later. */
-  readonly checkSigningKeys?: (issuer: IssuerSettings, directory: string) => Promise<readonly string[]>;
+  /**
+   * What is wrong with issuers whose tables are good, by the name of each, a sentence each: keys that cannot be read or
+   * fetched. Without it they are looked at only later.
+   */
+  readonly checkIssuers?: (
+    issuers: readonly IssuerSettings[],
+    about: { readonly baseDirectory: string; readonly maxTokenBytes?: number },
+  ) => Promise<readonly IssuerFault[]>;
+}
+
+/** What {@link Outside.checkIssuers} has found. */
+export interface IssuerFault {
+  readonly issuer: string;
+  readonly message: string;
 }
 
 /** A value of the configuration names something that cannot be used; the message follows the key's name. */

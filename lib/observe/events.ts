@@ -82,6 +82,13 @@ export type ProxyEvent =
   | { readonly kind: "listening"; readonly address: string; readonly isTlsOffered: boolean }
   | { readonly kind: "accept_paused"; readonly cause: unknown; readonly pauseMs: number }
   | { readonly kind: "issuer_keys_changed"; readonly issuer: string; readonly keys: number }
+  /** A key of the set cannot be used; `index` is its place in the set, from 0. */
+  | {
+    readonly kind: "issuer_key_skipped";
+    readonly issuer: string;
+    readonly index: number;
+    readonly reason: string;
+  }
   | { readonly kind: "issuer_fetch_failed"; readonly issuer: string; readonly reason: string }
   | { readonly kind: "configuration_reloaded"; readonly path: string }
   /** The configuration of before stays in force. */

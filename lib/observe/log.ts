@@ -1,7 +1,7 @@
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
 import type { Observer } from "./events.ts";
 import { logEntryOf, type LogLevel } from "./log_entry.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../printable.ts";
 import type { LogSettings } from "./schema.ts";
 
 /** The log: an observer that writes one line an event. */

@@ -81,6 +81,14 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
       const { issuer, reason } = event;
       return { level: "warn", message: "key set of an issuer cannot be fetched", fields: { issuer, reason } };
     }
+    case "issuer_key_skipped": {
+      const { issuer, index, reason } = event;
+      return {
+        level: "warn",
+        message: "a key of an issuer cannot be used",
+        fields: { issuer, index, reason },
+      };
+    }
     case "configuration_reloaded":
       return { level: "info", message: "configuration reloaded", fields: { path: event.path } };
     case "configuration_refused": {

@@ -8,6 +8,8 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+const TOKEN_BYTES_MESSAGE = "must be a whole number of bytes from 256 to 65535";
+
 const ADDRESS_MESSAGE = 'must be an address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
 
 const address = v.pipe(
@@ -37,6 +39,15 @@ export const listenSchema = v.pipe(
       "TLSv1.2",
     ),
     insecure_plaintext: v.optional(v.boolean("must be true or false"), false),
+    max_token_bytes: v.optional(
+      v.pipe(
+        v.number(TOKEN_BYTES_MESSAGE),
+        v.integer(TOKEN_BYTES_MESSAGE),
+        v.minValue(256, TOKEN_BYTES_MESSAGE),
+        v.maxValue(65535, TOKEN_BYTES_MESSAGE),
+      ),
+      16384,
+    ),
     login_timeout: v.optional(duration({ minMs: 100 }), "30s"),
   }),
   v.forward(

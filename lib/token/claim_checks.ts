@@ -1,3 +1,4 @@
+import { holds } from "../claims/requirement.ts";
 import { TokenRefused } from "./refused_token.ts";
 import type { IssuerSettings } from "./schema.ts";
 
@@ -34,23 +35,9 @@ export function checkClaims(
   checkTimes(claims, nowMs / 1000);
   checkAudience(claims, settings.audience);
   checkClient(claims, settings.clients);
-  checkRequired(claims, settings.required_claims ?? {});
+  checkRequired(claims, settings.required_claims);
   // The bearer of a bound token must prove that it holds a key, and a password exchange has no place for the proof.
   if (Object.hasOwn(claims, "cnf")) throw new TokenRefused("bound", "The token is bound to a key by cnf");
-}
-
-/** The claim of exactly this name, else the one that its dots lead to; `undefined` when there is none. */
-export function claimAt(claims: Claims, path: string): unknown {
-  // Names that are URLs have dots themselves: "https://example.com/roles".
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let value: unknown = claims;
-  for (const name of path.split(".")) {
-    // An array is matched as a whole, by membership: "groups.0" would depend on the issuer's order.
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-    if (!Object.hasOwn(value, name)) return undefined;
-    value = (value as Claims)[name];
-  }
-  return value;
 }
 
 function checkTimes(claims: Claims, nowSeconds: number): void {
@@ -98,15 +85,10 @@ function checkClient(claims: Claims, clients: readonly string[] | undefined): vo
   }
 }
 
-function checkRequired(claims: Claims, required: NonNullable<IssuerSettings["required_claims"]>): void {
-  for (const [path, wanted] of Object.entries(required)) {
-    const accepted: unknown[] = Array.isArray(wanted) ? wanted : [wanted];
-    const value = claimAt(claims, path);
-    const holds = Array.isArray(value)
-      ? value.some((one) => accepted.includes(one))
-      : accepted.includes(value);
-    if (!holds) throw new TokenRefused("claim", `The token lacks the required claim "${path}" or its value`);
-  }
+function checkRequired(claims: Claims, required: IssuerSettings["required_claims"]): void {
+  const unmet = required.find((requirement) => !holds(requirement, claims));
+  if (unmet === undefined) return;
+  throw new TokenRefused("claim", `The token lacks the required claim "${unmet.claim.text}" or its value`);
 }
 
 /** @see RFC 7515 section 4.1.9: case does not count, and "application/" may be left out when no other slash follows. */

@@ -1,4 +1,6 @@
 import * as v from "valibot";
+import { parseRequirements } from "../claims/requirement.ts";
+import { parsedBy } from "../mistake.ts";
 import { ALGORITHM_NAMES } from "./algorithms.ts";
 
 const text = (key: string) =>
@@ -16,14 +18,6 @@ const algorithms = v.pipe(
     '"algorithms" must be an array of text',
   ),
   v.nonEmpty('"algorithms" must have at least one element'),
-);
-
-const CLAIM_VALUE = "A required claim must be text, a number, true or false, or an array of these;" +
-  " put a path with dots in quotes";
-const claimValue = v.union([v.string(), v.number(), v.boolean()], CLAIM_VALUE);
-const claimValues = v.pipe(
-  v.array(claimValue, CLAIM_VALUE),
-  v.nonEmpty("A required claim must have at least one accepted value"),
 );
 
 const table = v.strictObject({
@@ -45,11 +39,7 @@ const table = v.strictObject({
   /** Accepted `typ` of the header; without it: none, `JWT` or `at+jwt`. */
   types: v.optional(texts("types")),
   /** Claim path → the value, or the values of which one must hold. */
-  required_claims: v.optional(v.record(
-    v.string(),
-    v.union([claimValue, claimValues], CLAIM_VALUE),
-    '"required_claims" must be a table',
-  )),
+  required_claims: v.optional(v.pipe(v.unknown(), parsedBy(parseRequirements)), {}),
   /** Accepted `azp` or `client_id`. */
   clients: v.optional(texts("clients")),
   /** Lets `http://` URLs pass: for tests and sidecars only. */
@@ -103,17 +93,6 @@ export const issuerSchema = v.pipe(
 
 /** One `[[issuers]]` table, checked and with its defaults; keys are those of the file. */
 export type IssuerSettings = v.InferOutput<typeof issuerSchema>;
-
-/** Schema of `max_token_bytes`: the longest token looked at, in bytes. */
-export const maxTokenBytesSchema = v.optional(
-  v.pipe(
-    v.number('"max_token_bytes" must be a number'),
-    v.integer('"max_token_bytes" must be a whole number'),
-    v.minValue(256, '"max_token_bytes" must be at least 256'),
-    v.maxValue(65535, '"max_token_bytes" must be at most 65535'),
-  ),
-  16384,
-);
 
 type Table = v.InferOutput<typeof table>;
 

@@ -113,9 +113,9 @@ Deno.test.each<[string, string, string[]]>([
   ]],
   ["a key of a prototype", changed("[listen]", "[listen]\n__proto__ = 1\nconstructor = 1"), [
     "2: listen.__proto__ is not a known key: there are address, certificate, private_key, minimum_tls_version," +
-    " insecure_plaintext, login_timeout",
+    " insecure_plaintext, max_token_bytes, login_timeout",
     "3: listen.constructor is not a known key: there are address, certificate, private_key, minimum_tls_version," +
-    " insecure_plaintext, login_timeout",
+    " insecure_plaintext, max_token_bytes, login_timeout",
   ]],
   ["a wrong type", changed("[listen]", "[listen]\nlogin_timeout = 30"), [
     '2: listen.login_timeout must be a duration in quotes, such as "30s", "5m", "24h" or "500ms"',
@@ -400,14 +400,14 @@ Deno.test("ConfigurationError.problems tell line, column, path and message", asy
 Deno.test("loadConfiguration() tells what is wrong with an issuer's key files", async () => {
   const toml = changed('url = "https://login.example.com"', 'signing_keys = ["k.pem"]\nissuer = "x"');
   const asked: unknown[] = [];
-  const checkSigningKeys: Outside["checkSigningKeys"] = (issuer, directory) => {
-    asked.push([issuer.name, directory]);
-    return Promise.resolve(["Key file k.pem is not PEM"]);
+  const checkIssuers: Outside["checkIssuers"] = (issuers, about) => {
+    asked.push(...issuers.map(({ name }) => [name, about]));
+    return Promise.resolve([{ issuer: "corp", message: "Key file k.pem is not PEM" }]);
   };
-  assert.deepEqual(await mistakesIn({ ...outsideWith(toml), checkSigningKeys }), [
+  assert.deepEqual(await mistakesIn({ ...outsideWith(toml), checkIssuers }), [
     "7: issuers[0].signing_keys cannot be used: key file k.pem is not PEM",
   ]);
-  assert.deepEqual(asked, [["corp", "/etc/proxy"]]);
+  assert.deepEqual(asked, [["corp", { baseDirectory: "/etc/proxy", maxTokenBytes: 16384 }]]);
 });
 
 Deno.test("T17 loadConfiguration() puts no password of a URL into its error", async () => {

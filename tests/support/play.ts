@@ -92,6 +92,10 @@ function replyTo(ask: any, steps: Step[], framing: Framing): unknown {
 
 function expectStep<S extends Step["step"]>(steps: Step[], kind: S): Extract<Step, { step: S }> {
   const step = steps.shift();
-  assert.equal(step?.step, kind, `the script says ${step?.step ?? "nothing more"}, the dialogue wants ${kind}`);
+  assert.equal(
+    step?.step,
+    kind,
+    `the script says ${step?.step ?? "nothing more"}, the dialogue wants ${kind}`,
+  );
   return step as Extract<Step, { step: S }>;
 }

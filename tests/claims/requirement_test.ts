@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { holds, parseRequirements } from "../../lib/authorize/requirement.ts";
+import { holds, parseRequirements } from "../../lib/claims/requirement.ts";
 
 Deno.test.each<[unknown, string]>([
   ["dba", 'must be a table of claims and their values, such as { groups = "dba" }'],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { printable } from "../../lib/observe/printable.ts";
+import { printable } from "../lib/printable.ts";
 
 Deno.test.each([
   ["a newline", "a\nb", "a\\nb"],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { claimAt, parseClaimPath } from "../../lib/authorize/claim.ts";
+import { claimAt, parseClaimPath } from "../../lib/claims/claim_path.ts";
 
 Deno.test.each([
   ["sub", ["sub"]],

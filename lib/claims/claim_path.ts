@@ -1,4 +1,4 @@
-import { Mistake } from "./mistake.ts";
+import { Mistake } from "../mistake.ts";
 
 /** Where a claim is in a token: the names to follow from the top, one object at a time. */
 export interface ClaimPath {

@@ -1,17 +1,17 @@
-import { claimAt, type ClaimPath, parseClaimPath } from "./claim.ts";
-import { Mistake } from "./mistake.ts";
+import { claimAt, type ClaimPath, parseClaimPath } from "./claim_path.ts";
+import { Mistake } from "../mistake.ts";
 
 /** A value that a claim must have, or hold if it is an array. */
 export type RequiredValue = string | number | boolean;
 
-/** One line of a rule's `require`: the claim must be, or hold, one of the values. */
+/** One line of a rule's `require` or an issuer's `required_claims`: the claim must be, or hold, one of the values. */
 export interface Requirement {
   readonly claim: ClaimPath;
   readonly accepted: readonly RequiredValue[];
 }
 
 /**
- * The `require` table: claim paths to a value or an array of them.
+ * A table of requirements: claim paths to a value or an array of them.
  *
  * @throws {Mistake} when it is no table of text, numbers and booleans
  */
