@@ -1,0 +1,80 @@
+// In: nothing but this repository. Out: a PostgreSQL, an issuer and the proxy between them, with lines to paste into a shell.
+// Chapter: the whole house, as somebody who has just cloned it sees it.
+
+import { psqlLine, psqlVersion } from "./psql_line.ts";
+import { checkLogins, checkRefusals } from "./self_check.ts";
+import { setStage, type Stage } from "./stage.ts";
+import { VISITORS } from "./visitors.ts";
+
+const USAGE = `deno task demo [--once]
+
+  Starts a PostgreSQL, an OpenID Connect issuer and pg-auth-proxy on this machine, logs in through it, and stays until
+  Ctrl-C. Nothing is left behind but what was downloaded.
+
+  --once  stop after the logins: exit code 0 if all was as it should be, else 1`;
+
+/** Runs the demo and returns the exit code. */
+async function demo(args: readonly string[]): Promise<number> {
+  if (args.some((arg) => arg !== "--once")) {
+    const isHelp = args.includes("--help");
+    (isHelp ? console.log : console.error)(USAGE);
+    return isHelp ? 0 : 2;
+  }
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(name, () => stop.abort());
+  }
+  exemptLoopbackFromHttpProxy();
+  try {
+    await play({ isOnce: args.includes("--once"), signal: stop.signal });
+    return 0;
+  } catch (thrown) {
+    if (stop.signal.aborted) return 130; // what broke off was told to
+    console.error(`\nThe demo failed. ${thrown instanceof Error ? thrown.message : thrown}`);
+    return 1;
+  }
+}
+
+async function play({ isOnce, signal }: { isOnce: boolean; signal: AbortSignal }): Promise<void> {
+  const tell = (line: string) => console.log(line);
+  await using resources = new AsyncDisposableStack();
+  tell("pg-auth-proxy, all on this machine\n");
+  const stage = await setStage(resources, { tell, signal });
+  const psql = await psqlVersion();
+  tell(`\n4. Logins through the proxy, with a token as the password${psql ? ` (psql here is ${psql})` : ""}`);
+  await checkLogins(stage, { tell, hasPsql: psql !== undefined });
+  tell("\n5. Logins that are refused");
+  await checkRefusals(stage, tell);
+  if (isOnce) return tell("\nEverything is as it should be.");
+  signal.throwIfAborted();
+
+  tell("\n6. Your turn: paste a line into another shell (the tokens are renewed before they expire)");
+  if (psql === undefined) tell("   There is no psql on this machine: apt-get install postgresql-client");
+  for (const visitor of VISITORS) tell(`\n${psqlLine(stage, visitor)}`);
+  tell("\nCtrl-C ends the demo and removes its files.");
+  await untilEnd(stage, signal);
+  tell("\nStopping.");
+}
+
+/**
+ * Settles when the demo is told to stop.
+ *
+ * @throws {Error} when the proxy ends before that
+ */
+async function untilEnd({ proxy }: Stage, signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await Promise.race([stopped, proxy.ended]);
+  if (!signal.aborted) throw new Error("The proxy has ended by itself");
+}
+
+/** With HTTPS_PROXY set, Deno would ask that proxy for an issuer on localhost too. */
+function exemptLoopbackFromHttpProxy(): void {
+  const exempt = Deno.env.get("NO_PROXY") ?? Deno.env.get("no_proxy");
+  const value = exempt ? `${exempt},localhost` : "localhost";
+  for (const name of ["NO_PROXY", "no_proxy"]) Deno.env.set(name, value);
+}
+
+Deno.exit(await demo(Deno.args));
