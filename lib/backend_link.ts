@@ -1,3 +1,4 @@
+import type { Startup } from "./connect/log_in.ts";
 import type { Backend } from "./connect/schema.ts";
 import {
   ConnectTimeout,
@@ -8,7 +9,7 @@ import {
   startTls,
 } from "./connect/questions.ts";
 import { negotiateTls } from "./connect/negotiate_tls.ts";
-import { type Reach, reachBackend, type Reached } from "./connect/reach_backend.ts";
+import { reachBackend, type Reached } from "./connect/reach_backend.ts";
 import { saltedPassword } from "./connect/salted_password.ts";
 import type { Host } from "./connect/target.ts";
 import { type Answer, answer, send } from "./dialogue.ts";
@@ -24,6 +25,12 @@ export interface BackendAccess extends Backend {
   /** PEM of the only authorities trusted; undefined: those the runtime trusts. */
   readonly trustedCertificates?: string;
   readonly clientIdentity?: { readonly certificates: string; readonly privateKey: Secret };
+}
+
+/** A login at a backend. */
+export interface BackendLogin {
+  readonly access: BackendAccess;
+  readonly startup: Startup;
 }
 
 /** How long a cancel may take on its way to the backend, in milliseconds. */
@@ -46,15 +53,12 @@ export class BackendLink implements Disposable {
    *
    * @throws {PgError} what {@link reachBackend} throws
    */
-  static async open(
-    access: BackendAccess,
-    { reach, signal }: { reach: Reach; signal: AbortSignal },
-  ): Promise<BackendLink> {
+  static async open({ access, startup }: BackendLogin, signal: AbortSignal): Promise<BackendLink> {
     using attempt = new Attempt(signal);
     const channel = new Channel<NodeStream>(null, signal);
     try {
       const reached = await channel.converse(
-        reachBackend(access.target, reach),
+        reachBackend(access.target, { ...access, backend: access.name, startup }),
         answersOver(channel, access, attempt),
       );
       return new BackendLink(channel, access, reached);

@@ -1,63 +1,28 @@
+import { type Admission, admit, backendLoginOf } from "./admission.ts";
 import { authenticationMethods } from "./authenticate/methods.ts";
-import { decide, fill, type Granted } from "./authorize/decide.ts";
-import type { Policy } from "./authorize/policy.ts";
-import { describe } from "./authorize/trail.ts";
-import { type BackendAccess, BackendLink } from "./backend_link.ts";
-import { startupParameters } from "./connect/startup_parameters.ts";
-import { withIdentity } from "./connect/target.ts";
+import { BackendLink } from "./backend_link.ts";
 import { answer, question } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
 import type { AskedFor, Observer } from "./observe/events.ts";
-import type { CancelKeys } from "./relay/cancel_keys.ts";
 import { Relay } from "./relay/relay.ts";
-import { printable } from "./printable.ts";
 import type { Secret } from "./secret.ts";
+import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
-import { type ParameterPolicy, readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
+import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
 import { acceptTlsOver } from "./stream/accept_tls.ts";
 import { Channel } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
 import type { NodeStream } from "./stream/node_stream.ts";
-import type { ServerCertificate } from "./stream/server_certificate.ts";
-import { TokenRefused } from "./token/refused_token.ts";
-import type { VerifiedToken } from "./token/verified_token.ts";
 import { authentication } from "./wire/authentication.ts";
 import { type BackendKeyData, backendKeyData, readyForQuery } from "./wire/backend.ts";
 import { encodeError } from "./wire/error_response.ts";
 import { encodeMessage } from "./wire/message.ts";
 import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 
-/** What sessions go by: a session keeps what it began with. */
-export interface SessionSettings {
-  /** Without one, TLS is not offered. */
-  readonly certificate: ServerCertificate | null;
-  /** `insecure_plaintext`. */
-  readonly allowsPlaintext: boolean;
-  readonly loginTimeoutMs: number;
-  readonly parameters: ParameterPolicy;
-  readonly policy: Policy;
-  readonly backends: ReadonlyMap<string, BackendAccess>;
-  readonly verifyToken: (token: string) => Promise<VerifiedToken>;
-}
-
-/** What all sessions share. */
-export interface SessionHouse {
-  readonly cancelKeys: CancelKeys;
-  readonly observe: Observer;
-  /** Milliseconds on a clock that only goes forward. */
-  readonly now: () => number;
-}
-
-/** Who a client has proved to be, and what that lets it do. */
-interface Grant {
-  readonly token: VerifiedToken;
-  readonly decision: Granted;
-}
-
 type SessionOpening = Extract<Opening, { kind: "session" }>;
 
-const judgeToken = question<Secret, Grant>("judge token");
+const judgeToken = question<Secret, Admission>("judge token");
 
 /**
  * One connection's life: it opens, says who it is, is let in somewhere, and is carried until either end leaves.
@@ -100,9 +65,9 @@ export class Session {
       if (opening.kind === "cancel") return await this.#cancel(opening.request);
       const request = readSessionRequest(opening.parameters, this.#settings.parameters);
       this.#asked = askedFor(request);
-      const grant = await this.#authenticate(request);
-      using backend = await this.#logIn(grant, { request, protocolVersion: opening.protocolVersion });
-      await this.#carry(backend, { opening, grant, deadline });
+      const admission = await this.#authenticate(request);
+      using backend = await this.#logIn(admission, { request, protocolVersion: opening.protocolVersion });
+      await this.#carry(backend, { opening, admission, deadline });
     } catch (error) {
       await this.#refuse(asPgError(error));
     } finally {
@@ -130,76 +95,37 @@ export class Session {
     ]);
   }
 
-  #authenticate(request: SessionRequest): Promise<Grant> {
-    const judge = answer(judgeToken, (token) => this.#judge(token, request));
-    return this.#client.converse(authenticationMethods.password(judgeToken), [judge]);
-  }
-
-  /** Is the token good, and may its bearer in? Whatever is wrong, the client reads the same refusal. */
-  async #judge(presented: Secret, request: SessionRequest): Promise<Grant> {
-    const token = await this.#verify(presented, request);
-    const { user, database, replication } = request;
-    this.#observe({ kind: "token_accepted", method: "password", issuer: token.issuer, asked: this.#asked });
-    const decision = decide(this.#settings.policy, {
-      token,
-      user,
-      database,
-      replication: replication !== null,
-    });
-    if (decision.outcome === "granted") return { token, decision };
-    throw denied(request, { reason: `no rule lets it in: ${decision.trail.map(describe).join("; ")}` });
-  }
-
-  async #verify(presented: Secret, request: SessionRequest): Promise<VerifiedToken> {
-    try {
-      return await this.#settings.verifyToken(presented.reveal());
-    } catch (error) {
-      if (!(error instanceof TokenRefused)) throw error;
-      const blame = error.fault === "keys_unavailable" ? "issuer" : "frontend";
-      throw denied(request, { reason: `${error.fault}: ${error.message}`, blame });
-    }
+  async #authenticate(request: SessionRequest): Promise<Admission> {
+    const judge = answer(judgeToken, (token) => admit(token, { request, settings: this.#settings }));
+    const admission = await this.#client.converse(authenticationMethods.password(judgeToken), [judge]);
+    const { issuer } = admission.token;
+    this.#observe({ kind: "token_accepted", method: "password", issuer, asked: this.#asked });
+    return admission;
   }
 
   #logIn(
-    { decision }: Grant,
-    { request, protocolVersion }: { request: SessionRequest; protocolVersion: ProtocolVersion },
+    admission: Admission,
+    about: { readonly request: SessionRequest; readonly protocolVersion: ProtocolVersion },
   ): Promise<BackendLink> {
-    const access = this.#settings.backends.get(decision.backend)!;
-    const target = withIdentity(access.target, (text, encode) => fill(decision, { text, encode }));
-    const parameters = startupParameters({
-      backend: access.name,
-      target,
-      clientParameters: request.settings,
-      clientDatabase: decision.database,
-      replication: request.replication ?? undefined,
-      backendParameters: access.parameters,
-      loginAs: decision.role,
-      clientAddress: access.reportsRemoteAddress ? this.#clientPeer : undefined,
-    });
-    return BackendLink.open({ ...access, target }, {
-      reach: {
-        backend: access.name,
-        startup: { protocolVersion, parameters },
-        requireAuth: access.requireAuth,
-        channelBinding: access.channelBinding,
-      },
-      signal: this.#login.signal,
-    });
+    const access = this.#settings.backends.get(admission.decision.backend)!;
+    const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
+    return BackendLink.open(login, this.#login.signal);
   }
 
   /** From 'you are in' to the end. */
   async #carry(
     link: BackendLink,
-    { opening, grant, deadline }: {
+    { opening, admission, deadline }: {
       opening: SessionOpening;
-      grant: Grant;
+      admission: Admission;
       deadline: ReturnType<typeof setTimeout>;
     },
   ): Promise<void> {
-    const backend = link.release();
-    const relay = new Relay(this.#client.stream, backend.stream, {
+    const { stream, buffered } = link.release();
+    using backend = stream;
+    const relay = new Relay(this.#client.stream, backend, {
       fromClient: this.#client.takeBuffered(),
-      fromBackend: backend.buffered,
+      fromBackend: buffered,
       cancelAbandonedQuery: () => void link.cancel(() => true).catch(() => {}),
     });
     using key = this.#house.cancelKeys.issue({
@@ -210,7 +136,7 @@ export class Session {
     clearTimeout(deadline);
     this.#login.signal.throwIfAborted();
     this.#relay = relay;
-    this.#observe({ kind: "authenticated", asked: this.#asked, ...this.#facts(grant) });
+    this.#observe({ kind: "authenticated", asked: this.#asked, ...this.#facts(admission) });
     const result = await relay.run();
     this.#observe({ kind: "session_ended", durationMs: this.#elapsedMs(), ...result });
   }
@@ -227,30 +153,22 @@ export class Session {
     await this.#client.say(messages);
   }
 
-  /** A CancelRequest has no answer, whatever it comes to. */
+  /** A CancelRequest has no answer, whatever comes of it. */
   async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
     const session = this.#house.cancelKeys.find(processId, secretKey, this.#clientPeer.address);
     this.#observe({ kind: "cancel_requested", isKnown: session !== undefined });
-    await session?.cancel();
+    await session?.cancel().catch((cause) => this.#observe({ kind: "cancel_failed", cause }));
   }
 
   async #refuse(error: PgError): Promise<void> {
     const { sqlstate, message, reason, blame, cause } = error;
     const durationMs = this.#elapsedMs();
-    this.#observe({
-      kind: "login_refused",
-      asked: this.#asked,
-      sqlstate,
-      message,
-      reason,
-      blame,
-      cause,
-      durationMs,
-    });
+    const refusal = { sqlstate, message, reason, blame, cause, durationMs };
+    this.#observe({ kind: "login_refused", asked: this.#asked, ...refusal });
     if (this.#client.isConnected) await sayFarewell(this.#client.detach(), encodeError(error));
   }
 
-  #facts({ token, decision }: Grant) {
+  #facts({ token, decision }: Admission) {
     const { rule, identity, role, backend, database } = decision;
     return {
       identity,
@@ -293,17 +211,6 @@ async function cancelQuery(link: BackendLink, relay: Relay): Promise<void> {
 
 function askedFor({ user, database, settings }: SessionRequest): AskedFor {
   return { user, database, applicationName: settings.get("application_name") };
-}
-
-function denied(
-  { user }: SessionRequest,
-  options: { reason: string; blame?: "frontend" | "issuer" },
-): PgError {
-  return new PgError(
-    SQLSTATE.invalidPassword,
-    `token authentication failed for user "${printable(user)}"`,
-    options,
-  );
 }
 
 function loginTimedOut(): PgError {

@@ -18,10 +18,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // `explain` asks the rules and the token's verdict with no connection at hand.
   commands: ["config", "proxy", "observe", "authorize", "token", ...LEAVES],
   // The cancel keys are the one table that sessions share.
-  proxy: ["session", "stream", "observe", "relay/cancel_keys", "type config/*", ...LEAVES],
+  proxy: [
+    "session",
+    "type session_settings",
+    "stream",
+    "observe",
+    "relay/cancel_keys",
+    "type config/*",
+    ...LEAVES,
+  ],
   session: [
-    ...["backend_link", "startup", "authenticate", "token", "authorize", "connect", "relay", "stream"],
-    ...["type observe/events", ...SPEECH],
+    ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
+    ...["type session_settings", "type observe/events", ...SPEECH],
+  ],
+  // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
+  session_settings: [
+    ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],
+    ...["type observe/events"],
+  ],
+  admission: [
+    ...["token", "authorize", "connect", "type backend_link", "type session_settings"],
+    ...["type startup", "type stream", ...SPEECH],
   ],
   backend_link: ["connect", "stream", ...SPEECH],
 

@@ -29,6 +29,8 @@ export type SessionEvent =
     | { readonly kind: "connection_opened" }
     | { readonly kind: "tls_established"; readonly isDirect: boolean }
     | { readonly kind: "cancel_requested"; readonly isKnown: boolean }
+    /** The key was right, and the backend did not get it. */
+    | { readonly kind: "cancel_failed"; readonly cause: unknown }
     | {
       readonly kind: "token_accepted";
       readonly method: string;

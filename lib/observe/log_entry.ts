@@ -25,6 +25,8 @@ function entryOfSession(event: SessionEvent): LogEntry {
       return { level: "debug", message: "TLS established", fields: { ...who, direct: event.isDirect } };
     case "cancel_requested":
       return { level: "debug", message: "cancel requested", fields: { ...who, known: event.isKnown } };
+    case "cancel_failed":
+      return { level: "warn", message: "cancel failed", fields: { ...who, cause: event.cause } };
     case "token_accepted": {
       const { method, issuer, asked } = event;
       return {

@@ -8,12 +8,23 @@ export interface ListenerEvents {
   readonly acceptPaused: (error: Error, pauseMs: number) => void;
 }
 
+/** Time between two looks at whether connections can be accepted, and so the longest pause, in milliseconds. */
+const PAUSE_MS = 1000;
+
+/** Connections the system keeps waiting for us; it cuts this to what it allows. */
+const BACKLOG = 511;
+
 /** A TCP port on which clients come in. */
 export class Listener implements Disposable {
   readonly #server: Server;
+  readonly #events: ListenerEvents;
+  readonly #watch: ReturnType<typeof setInterval>;
+  #isPaused = false;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, events: ListenerEvents) {
     this.#server = server;
+    this.#events = events;
+    this.#watch = setInterval(() => this.#goOnAccepting(), PAUSE_MS);
   }
 
   /** Where it listens: the port the system chose, when it was asked for port 0. */
@@ -40,24 +51,47 @@ export class Listener implements Disposable {
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(where.port, where.host, resolve);
+      server.listen(where.port, where.host, BACKLOG, resolve);
     });
     server.removeAllListeners("error");
-    server.on("error", (error) => events.acceptPaused(error, 0));
+    server.on("error", (error) => events.acceptPaused(error, PAUSE_MS));
     server.on("connection", (socket: Socket) => {
       // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
       if (socket.remoteAddress === undefined) return void socket.destroy();
       events.connection(new NodeStream(socket));
     });
-    return new Listener(server);
+    return new Listener(server, events);
   }
 
   /** Accepts no more; connections accepted go on. */
   close(): void {
+    clearInterval(this.#watch);
     this.#server.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /**
+   * Makes up for Deno 2.9, whose `node:net` servers never accept again once file descriptors have run out, and do not say
+   * so (W13). Listening anew on the same socket wakes them, and costs next to nothing where it is not needed.
+   */
+  #goOnAccepting(): void {
+    const obstacle = obstacleToAccepting(this.address);
+    if (obstacle !== null && !this.#isPaused) this.#events.acceptPaused(obstacle, PAUSE_MS);
+    this.#isPaused = obstacle !== null;
+    const { _handle: handle } = this.#server as { _handle?: { listen?(backlog: number): number } };
+    handle?.listen?.(BACKLOG);
+  }
+}
+
+/** Why no connection can be accepted now: the address is taken, by us, unless there is no descriptor to find that out with. */
+function obstacleToAccepting({ host, port }: { host: string; port: number }): Error | null {
+  try {
+    Deno.listen({ hostname: host, port }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) return error as Error;
+  }
+  return null;
 }

@@ -70,6 +70,8 @@ export class NodeStream implements ByteStream {
     socket.off("drain", this.#onDrain);
     socket.off("error", this.#onError);
     socket.off("close", this.#onClose);
+    // A socket that flows gives what is put back to its listeners at once, and there are none now.
+    socket.pause();
     for (const chunk of [bytes, ...this.#unread].reverse()) {
       if (chunk.length > 0) socket.unshift(chunk);
     }
