@@ -11,6 +11,8 @@ import { type ByteStream, StreamBroken } from "./byte_stream.ts";
  * The one deadline is the signal it is given: when that aborts, whatever is awaited fails with the signal's reason.
  */
 export class Channel<S extends ByteStream = ByteStream> implements Disposable {
+  readonly #deadline: AbortSignal;
+  /** The deadline, or that of the stream attached. */
   #signal: AbortSignal;
   #stream: S | null;
   #framing = new Framing();
@@ -18,7 +20,7 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
 
   constructor(stream: S | null, signal: AbortSignal) {
     this.#stream = stream;
-    this.#signal = signal;
+    this.#deadline = this.#signal = signal;
   }
 
   /** The stream spoken over. */
@@ -95,6 +97,7 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
   [Symbol.dispose](): void {
     this.#stream?.destroy();
     this.#stream = null;
+    this.#signal = this.#deadline; // that this host's time is over is nothing to the next one
   }
 
   async #answer(ask: Ask, answers: readonly Answer[]): Promise<unknown> {

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { createAuthority } from "../support/certificates.ts";
+import { freePort } from "../support/free_port.ts";
+import { fakeBackend } from "../support/hostile_peer.ts";
+import { type ClusterOptions, PostgresCluster } from "../support/postgres_cluster.ts";
+import { everyMethodHba, PASSWORDS } from "../support/postgres_roles.ts";
+import { RunningProxy } from "../support/running_proxy.ts";
+import { backendsToml, fatal, refusalThrough, rowsThrough } from "./backend_access.ts";
+
+const authority = await createAuthority("backend tls");
+const stranger = await createAuthority("a stranger");
+const loopback = await authority.issueForLoopback();
+const elsewhere = await authority.issue({ commonName: "db.example.com", dnsNames: ["db.example.com"] });
+const expired = await authority.issue({
+  commonName: "localhost",
+  dnsNames: ["localhost"],
+  notBefore: new Date(Date.now() - 2 * 86_400_000),
+  notAfter: new Date(Date.now() - 86_400_000),
+});
+
+const APP = `app_scram:${PASSWORDS.app_scram}`;
+const CA = "sslrootcert=ca.crt";
+
+const resources = new AsyncDisposableStack();
+/** What a backend is, by its name. */
+let urls: Record<string, string>;
+let proxy: RunningProxy;
+let hungCount: () => number;
+
+Deno.test.beforeAll(async () => {
+  const [current, other, old, plain] = await Promise.all([
+    startCluster({
+      major: 18,
+      tls: loopback,
+      hba: [...everyMethodHba(), "local all app_scram scram-sha-256"],
+    }),
+    startCluster({ major: 17, tls: elsewhere }),
+    startCluster({ major: 16, tls: expired }),
+    startCluster({ major: 15, settings: { default_transaction_read_only: true } }),
+  ]);
+  const at = ({ port }: { port: number }) => `localhost:${port}`;
+  const dead = `localhost:${freePort()}`;
+  const hung = resources.use(
+    await fakeBackend(async (connection) => void await connection.receiveToEnd(), { timeoutMs: 20_000 }),
+  );
+  hungCount = hung.connectionCount;
+  const socket = encodeURIComponent(current.socketDirectory);
+  urls = {
+    "verify-full": `${at(current)}/postgres?${CA}&sslmode=verify-full`,
+    "TLS by default": `${at(current)}/postgres?${CA}`,
+    "wrong authority": `${at(current)}/postgres?sslrootcert=stranger.crt`,
+    "no authority": `${at(current)}/postgres?sslmode=verify-full`,
+    "wrong authority, verify-ca": `${at(current)}/postgres?sslrootcert=stranger.crt&sslmode=verify-ca`,
+    "wrong authority, require": `${at(current)}/postgres?sslrootcert=stranger.crt&sslmode=require`,
+    "wrong host name": `${at(other)}/postgres?${CA}`,
+    "wrong address": `127.0.0.1:${other.port}/postgres?${CA}`,
+    "expired certificate": `${at(old)}/postgres?${CA}`,
+    "expired certificate, require": `${at(old)}/postgres?sslmode=require`,
+    "expired certificate, verify-ca": `${at(old)}/postgres?${CA}&sslmode=verify-ca`,
+    "verify-ca": `${at(other)}/postgres?${CA}&sslmode=verify-ca`,
+    require: `${at(current)}/postgres?sslmode=require`,
+    disable: `${at(plain)}/postgres?sslmode=disable`,
+    "no TLS, require": `${at(plain)}/postgres?sslmode=require`,
+    "no TLS, verify-ca": `${at(plain)}/postgres?sslmode=verify-ca&${CA}`,
+    "no TLS, verify-full": `${at(plain)}/postgres?sslmode=verify-full&${CA}`,
+    "no TLS, then TLS": `${at(plain)},${at(current)}/postgres?sslmode=verify-full&${CA}`,
+    "direct to 18": `${at(current)}/postgres?sslnegotiation=direct&${CA}`,
+    "direct to 17": `${at(other)}/postgres?sslnegotiation=direct&sslmode=verify-ca&${CA}`,
+    "direct to 16": `${at(old)}/postgres?sslnegotiation=direct&sslmode=require`,
+    "dead, then alive": `${dead},${at(current)}/postgres?${CA}`,
+    "dead, then dead": `${dead},${dead}/postgres?${CA}`,
+    "hung, then alive": `${at(hung)},${at(current)}/postgres?${CA}&connect_timeout=1`,
+    "read-only, then read-write": `${at(plain)},${
+      at(current)
+    }/postgres?sslmode=disable&target_session_attrs=read-write`,
+    "read-write, then read-only": `${at(current)},${
+      at(plain)
+    }/postgres?sslmode=disable&target_session_attrs=read-only`,
+    "no standby": `${at(plain)},${at(current)}/postgres?sslmode=disable&target_session_attrs=standby`,
+    "IPv6": `[::1]:${current.port}/postgres?${CA}`,
+    "socket in the authority": `${socket}:${current.port}/postgres`,
+    "socket in the query": `/postgres?host=${socket}&port=${current.port}`,
+  };
+  const backends = Object.entries(urls).map(([name, url]) => [name, `postgres://${APP}@${url}`]);
+  proxy = resources.use(
+    await RunningProxy.start({
+      toml: backendsToml(Object.fromEntries(backends)),
+      files: { "stranger.crt": stranger.certificatePem },
+    }, authority),
+  );
+});
+
+Deno.test.afterAll(() => resources.disposeAsync());
+
+interface GoodCase {
+  readonly name: string;
+  readonly major: number;
+  readonly ssl: boolean;
+}
+
+Deno.test.each<GoodCase>([
+  { name: "verify-full", major: 18, ssl: true },
+  { name: "TLS by default", major: 18, ssl: true },
+  { name: "verify-ca", major: 17, ssl: true }, // the certificate is for another host
+  { name: "require", major: 18, ssl: true }, // the authority is none that the machine trusts
+  { name: "expired certificate, require", major: 16, ssl: true }, // so it is the date that the others refuse
+  { name: "disable", major: 15, ssl: false },
+  { name: "direct to 18", major: 18, ssl: true },
+  { name: "direct to 17", major: 17, ssl: true },
+  { name: "dead, then alive", major: 18, ssl: true },
+  { name: "read-only, then read-write", major: 18, ssl: false },
+  { name: "read-write, then read-only", major: 15, ssl: false },
+  { name: "IPv6", major: 18, ssl: true },
+  { name: "socket in the authority", major: 18, ssl: false },
+  { name: "socket in the query", major: 18, ssl: false },
+])("a backend is reached: $name", async ({ name, ...expected }) => {
+  const rows = await rowsThrough(
+    proxy,
+    name,
+    `SELECT current_setting('server_version_num')::int / 10000 AS major, ssl
+       FROM pg_stat_ssl WHERE pid = pg_backend_pid()`,
+  );
+  assert.deepEqual(rows, [expected]);
+});
+
+/** Deno's words for whatever rustls finds wrong with a chain: another authority, a date that is over. */
+const UNVERIFIED = /unable to verify/;
+
+interface BadCase {
+  readonly name: string;
+  readonly reason: RegExp;
+}
+
+Deno.test.each<BadCase>([
+  { name: "wrong authority", reason: UNVERIFIED },
+  { name: "no authority", reason: UNVERIFIED },
+  { name: "wrong authority, verify-ca", reason: UNVERIFIED },
+  { name: "wrong authority, require", reason: UNVERIFIED },
+  { name: "wrong host name", reason: /localhost.*db\.example\.com/ },
+  { name: "wrong address", reason: /127\.0\.0\.1/ },
+  { name: "expired certificate", reason: UNVERIFIED },
+  { name: "expired certificate, verify-ca", reason: UNVERIFIED },
+  { name: "direct to 16", reason: /TLS|closed/ },
+  { name: "dead, then dead", reason: /ECONNREFUSED.*; .*ECONNREFUSED/ },
+  { name: "no standby", reason: /not a standby.*; .*not a standby/ },
+])("a backend is not reached, and the client is not told why: $name", async ({ name, reason }) => {
+  const { told, event } = await refusalThrough(proxy, name);
+  assert.deepEqual(told, fatal("08001", `could not reach backend "${name}"`));
+  assert.equal(event.blame, "backend");
+  assert.match(event.reason!, reason);
+});
+
+Deno.test.each([
+  "no TLS, require",
+  "no TLS, verify-ca",
+  "no TLS, verify-full",
+  "no TLS, then TLS",
+])("W4 a server without TLS is not spoken to in plain text: %s", async (name) => {
+  const { told, event } = await refusalThrough(proxy, name);
+  assert.deepEqual(told, fatal("08001", `could not reach backend "${name}"`));
+  assert.match(event.reason!, /it has no TLS/);
+});
+
+Deno.test("a host that says nothing is left when its connect_timeout is over", async () => {
+  const before = hungCount();
+  const startedMs = performance.now();
+  const rows = await rowsThrough(proxy, "hung, then alive", "SELECT current_user");
+  const durationMs = performance.now() - startedMs;
+  assert.deepEqual(rows, [{ current_user: "app_scram" }]);
+  assert.equal(hungCount(), before + 1);
+  assert.ok(durationMs >= 900 && durationMs < 5_000, `${durationMs} ms`);
+});
+
+async function startCluster(options: ClusterOptions): Promise<PostgresCluster> {
+  return resources.use(await PostgresCluster.start(options));
+}
