@@ -57,6 +57,9 @@ export function handshake(socket: TLSSocket, success: "secure" | "secureConnect"
   return new Promise((resolve, reject) => {
     socket.once(success, resolve);
     socket.once("error", reject);
-    socket.once("close", () => reject(new Error("the peer closed the connection during the TLS handshake")));
+    const left = () => reject(new Error("the peer closed the connection during the TLS handshake"));
+    socket.once("close", left);
+    // A peer that leaves in the middle, by FIN or RST, is seen as an end alone.
+    socket.once("end", left);
   });
 }

@@ -111,7 +111,7 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
         await this.#untilBuffered();
         return this.#framing.takeByte();
       case "peekByte":
-        if (this.#framing.buffered === 0 && !await this.#readMore()) return null;
+        if (this.#framing.buffered === 0 && !await this.#readMore().catch(isGone)) return null;
         return this.#framing.peek();
       case "nothingBuffered":
         if (this.#framing.buffered > 0) {
@@ -159,6 +159,12 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
       throw error instanceof StreamBroken ? peerGone(error.cause) : error;
     }
   }
+}
+
+/** A reset without a word before it, as probes of load balancers send, is silence like any other. */
+function isGone(error: unknown): false {
+  if (error instanceof PgError && error.sqlstate === SQLSTATE.connectionFailure) return false;
+  throw error;
 }
 
 function peerGone(cause?: unknown): PgError {

@@ -17,6 +17,9 @@ export class NodeStream implements ByteStream {
   constructor(socket: Socket, peer: PeerAddress = peerOf(socket)) {
     this.#socket = socket;
     this.peer = peer;
+    // The end may have come already, behind the last bytes of a handshake; it is not told twice.
+    this.#hasEnded = socket.readableEnded;
+    this.#isClosed = socket.closed;
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
