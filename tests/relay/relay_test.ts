@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { PgError } from "../../lib/errors.ts";
+import { Relay, type RelayResult } from "../../lib/relay/relay.ts";
+import type { ByteStream } from "../../lib/stream/byte_stream.ts";
+import { CAPACITY, memoryPair } from "../../lib/stream/memory_stream.ts";
+import { errorResponse } from "../../lib/wire/error_response.ts";
+import { decodeMessage } from "../../lib/wire/message.ts";
+import { waitUntil } from "../support/wait_until.ts";
+
+const QUERY = message("Q", "select 1\0");
+const READY = message("Z", "I");
+const READY_IN_TRANSACTION = message("Z", "T");
+const TERMINATE = message("X", "");
+
+/** A relay between two ends held by the test. */
+class Scene {
+  readonly client: ByteStream;
+  readonly backend: ByteStream;
+  readonly relay: Relay;
+  readonly result: Promise<RelayResult>;
+  cancelled = 0;
+
+  constructor({ fromClient = EMPTY, fromBackend = EMPTY } = {}) {
+    const [client, clientSide] = memoryPair();
+    const [backend, backendSide] = memoryPair();
+    this.client = client;
+    this.backend = backend;
+    this.relay = new Relay(clientSide, backendSide, {
+      fromClient,
+      fromBackend,
+      cancelAbandonedQuery: () => void this.cancelled++,
+    });
+    this.result = this.relay.run().finally(() => {
+      clientSide.destroy();
+      backendSide.destroy();
+    });
+  }
+
+  /** A query is on its way, and the backend has it. */
+  async askQuery(): Promise<void> {
+    await this.client.write(QUERY);
+    assert.deepEqual(await this.backend.read(), QUERY);
+  }
+}
+
+Deno.test("Relay carries chunks both ways as they came", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  await scene.backend.write(READY);
+  assert.deepEqual(await scene.client.read(), READY);
+  await scene.client.write(TERMINATE);
+  await scene.client.end();
+  assert.deepEqual(await scene.backend.read(), TERMINATE);
+  assert.equal(await scene.backend.read(), null);
+  await scene.backend.end();
+  const { how, bytesIn, bytesOut } = await scene.result;
+  assert.deepEqual({ how, bytesIn, bytesOut }, {
+    how: "client_left",
+    bytesIn: QUERY.length + TERMINATE.length,
+    bytesOut: READY.length,
+  });
+});
+
+Deno.test("Relay sends on what was read ahead of it first", async () => {
+  const scene = new Scene({ fromClient: QUERY, fromBackend: READY });
+  assert.deepEqual(await scene.backend.read(), QUERY);
+  assert.deepEqual(await scene.client.read(), READY);
+  scene.client.destroy();
+  await scene.result;
+});
+
+Deno.test("Relay makes the backend wait for a client that does not read", async () => {
+  const scene = new Scene();
+  let sent = 0;
+  const chunk = message("D", "x".repeat(8192));
+  const pump = (async () => {
+    for (let i = 0; i < 64; i++) {
+      await scene.backend.write(chunk.slice());
+      sent++;
+    }
+  })();
+  // Memory moves only in microtasks: when a timer fires, all that can move has moved.
+  await new Promise((resolve) => setTimeout(resolve));
+  // The relay holds one chunk; the rest is what two pipes may hold.
+  assert(sent <= 3 + (2 * CAPACITY) / chunk.length, `${sent} chunks went to a client that reads nothing`);
+  let received = 0;
+  while (received < 64 * chunk.length) received += (await scene.client.read())!.length;
+  await pump;
+  scene.client.destroy();
+  await scene.result;
+});
+
+Deno.test("B7 a backend that dies between messages is announced by one FATAL 08006", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  scene.backend.destroy();
+  const said = await allOf(scene.client);
+  assert.equal(said.length, 1);
+  assert.equal(said[0].sqlstate, "08006");
+  assert.equal(said[0].severity, "FATAL");
+  await scene.client.end();
+  assert.equal((await scene.result).how, "backend_left");
+});
+
+Deno.test("A12 a backend that says why it leaves is not talked over", async () => {
+  const scene = new Scene();
+  await scene.backend.write(message("E", "SFATAL\0C57P01\0Mterminating\0\0"));
+  await scene.backend.end();
+  assert.deepEqual((await allOf(scene.client)).map(({ sqlstate }) => sqlstate), ["57P01"]);
+  await scene.client.end();
+  await scene.result;
+});
+
+Deno.test("B7 a backend that dies inside a message leaves no room for words", async () => {
+  const scene = new Scene();
+  const half = message("D", "0123456789").subarray(0, 8);
+  await scene.backend.write(half);
+  scene.backend.destroy();
+  assert.deepEqual(await bytesOf(scene.client), [...half]);
+  await scene.client.end();
+  await scene.result;
+});
+
+Deno.test("S3 a client that vanishes in a query has it cancelled", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  scene.client.destroy();
+  assert.equal((await scene.result).how, "client_lost");
+  assert.equal(scene.cancelled, 1);
+});
+
+Deno.test("S3 a client that vanishes in a transaction leaves the backend nothing to cancel, and no connection", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  await scene.backend.write(READY_IN_TRANSACTION);
+  await scene.client.read();
+  scene.client.destroy();
+  assert.equal((await scene.result).how, "client_lost");
+  assert.equal(scene.cancelled, 0);
+  await assert.rejects(async () => {
+    while (await scene.backend.read() !== null);
+  });
+});
+
+Deno.test("Relay gives a client that closed its half the answer under way", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  await scene.client.end();
+  await scene.backend.write(READY);
+  assert.deepEqual(await scene.client.read(), READY);
+  await scene.backend.end();
+  assert.equal(await scene.client.read(), null);
+  assert.equal((await scene.result).how, "client_lost");
+  assert.equal(scene.cancelled, 0);
+});
+
+Deno.test("Relay lets a query finish whose client said Terminate behind it", async () => {
+  const scene = new Scene();
+  await scene.client.write(QUERY);
+  await scene.client.write(TERMINATE);
+  await scene.client.end();
+  assert.deepEqual(await scene.backend.read(), QUERY);
+  assert.deepEqual(await scene.backend.read(), TERMINATE);
+  assert.equal(await scene.backend.read(), null);
+  await scene.backend.write(READY);
+  await scene.backend.end();
+  assert.equal((await scene.result).how, "client_left");
+  assert.equal(scene.cancelled, 0);
+});
+
+Deno.test("S4 a header that makes no sense ends the session with 08P01, and nothing of it reaches the backend", async () => {
+  const scene = new Scene();
+  await scene.client.write(Uint8Array.of(0x51, 0, 0, 0, 3));
+  assert.deepEqual((await allOf(scene.client)).map(({ sqlstate }) => sqlstate), ["08P01"]);
+  await scene.client.end();
+  assert.equal((await scene.result).how, "failed");
+  await assert.rejects(scene.backend.read());
+});
+
+Deno.test("end() tells the client why, once", async () => {
+  const scene = new Scene();
+  scene.relay.end(new PgError("57P01", "leaving"));
+  scene.relay.end(new PgError("57P01", "leaving again"));
+  assert.deepEqual((await allOf(scene.client)).map(({ message }) => message), ["leaving"]);
+  await scene.client.end();
+  assert.equal((await scene.result).how, "ended_by_policy");
+});
+
+Deno.test("holdClientUntil() keeps back what the client sends until then", async () => {
+  const scene = new Scene();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  scene.relay.holdClientUntil(promise);
+  await scene.client.write(QUERY);
+  let arrived = false;
+  const arrival = scene.backend.read().then((chunk) => {
+    arrived = true;
+    return chunk;
+  });
+  await waitUntil(() => !scene.relay.activity.isQuiet, { what: "the query being seen" });
+  assert.equal(arrived, false);
+  resolve();
+  assert.deepEqual(await arrival, QUERY);
+  scene.client.destroy();
+  await scene.result;
+});
+
+const EMPTY = new Uint8Array(0);
+
+function message(type: string, body: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(type + "\0\0\0\0" + body);
+  new DataView(bytes.buffer).setInt32(1, bytes.length - 1);
+  return bytes;
+}
+
+async function bytesOf(stream: ByteStream): Promise<number[]> {
+  const bytes: number[] = [];
+  for (let chunk = await stream.read(); chunk !== null; chunk = await stream.read()) bytes.push(...chunk);
+  return bytes;
+}
+
+/** The ErrorResponses that come until the end, and nothing else may. */
+async function allOf(stream: ByteStream) {
+  let rest = Uint8Array.from(await bytesOf(stream));
+  const errors = [];
+  while (rest.length > 0) {
+    assert.equal(rest[0], errorResponse.type);
+    const end = 1 + new DataView(rest.buffer, rest.byteOffset).getInt32(1);
+    errors.push(decodeMessage(errorResponse, rest.subarray(5, end)));
+    rest = rest.subarray(end);
+  }
+  return errors;
+}
