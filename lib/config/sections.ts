@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { explain, saysUnknown } from "./explain_issue.ts";
 import type { Problems } from "./problem.ts";
-import type { Schema } from "./schema_guide.ts";
+import { knownKeys, type Schema } from "./schema_guide.ts";
 import type { KeyPath, TomlDocument } from "./toml_document.ts";
 
 /** Reads the file's tables one by one through the rooms' schemas; what is wrong becomes problems, the rest is read on. */
@@ -53,6 +53,15 @@ export class Sections {
     const result = v.safeParse(schema, value);
     const explanations = explain(value, { schema, issues: result.issues ?? [] });
     for (const { path, says } of explanations) this.#problems.add([...at, ...path], says);
-    return explanations.length === 0 ? result.output as v.InferOutput<S> : undefined;
+    if (explanations.length === 0) return result.output as v.InferOutput<S>;
+    // Keys that nobody knows hide nothing: the files that the others name are looked at all the same.
+    const again = v.safeParse(schema, withKeys(value, knownKeys(schema, [])));
+    return again.success ? again.output : undefined;
   }
+}
+
+/** The value without keys that are not among these. */
+function withKeys(value: unknown, keys: readonly string[] | undefined): unknown {
+  if (keys === undefined || typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => keys.includes(key)));
 }
