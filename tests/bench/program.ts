@@ -1,0 +1,97 @@
+import { waitUntil } from "../support/wait_until.ts";
+
+/** How a program is started. */
+export interface ProgramStart {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  /** What it prints goes here. */
+  readonly logFile: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whom it runs as; undefined: as ourselves. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+}
+
+/** What a process has used so far. */
+export interface Usage {
+  /** User and system time of all its threads, in microseconds, to the kernel's clock tick of 10 000. */
+  readonly cpuMicros: number;
+  /** Resident memory, in bytes. */
+  readonly residentBytes: number;
+}
+
+// USER_HZ, which is 100 on every platform that Deno runs on.
+const MICROS_PER_TICK = 10_000;
+
+/** A program that is measured, ended when it goes out of scope. */
+export class Program implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #logFile: string;
+  readonly #startedMs = performance.now();
+  #hasEnded = false;
+
+  private constructor(child: Deno.ChildProcess, logFile: string) {
+    this.#child = child;
+    this.#logFile = logFile;
+    child.status.then(() => this.#hasEnded = true);
+  }
+
+  /** Starts the program, through a shell that sends what it prints to a file and then becomes the program. */
+  static start({ command, args, cwd, logFile, env, user }: ProgramStart): Program {
+    const child = new Deno.Command("/bin/sh", {
+      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh", logFile, command, ...args],
+      cwd,
+      env: { NO_COLOR: "1", ...env },
+      ...user,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    return new Program(child, logFile);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Milliseconds since it was started. */
+  get ageMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  /**
+   * Settles when `attempt` succeeds for the first time.
+   *
+   * @throws {Error} with what the program printed, when it ends first or takes too long
+   */
+  async ready(attempt: () => Promise<unknown>): Promise<void> {
+    try {
+      await waitUntil(async () => {
+        if (this.#hasEnded) return true;
+        await attempt();
+        return true;
+      }, { what: "the program to serve", timeoutMs: 20_000, intervalMs: 2 });
+      if (this.#hasEnded) throw new Error("The program has ended");
+    } catch (cause) {
+      throw new Error(await Deno.readTextFile(this.#logFile).catch(() => "It has printed nothing"), {
+        cause,
+      });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasEnded) this.#child.kill("SIGKILL");
+    await this.#child.status;
+  }
+}
+
+/** What a process has used so far. */
+export async function usageOf(pid: number): Promise<Usage> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  // The second field, the program's name, may hold spaces: count from behind its closing parenthesis.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [userTicks, systemTicks] = [Number(fields[11]), Number(fields[12])];
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const residentKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]);
+  return { cpuMicros: (userTicks + systemTicks) * MICROS_PER_TICK, residentBytes: residentKib * 1024 };
+}
