@@ -29,7 +29,8 @@ export interface AcceptTlsOptions {
 export async function acceptTlsOver(stream: NodeStream, options: AcceptTlsOptions): Promise<NodeStream> {
   const { peer } = stream;
   const isDirect = options.begun !== undefined;
-  const socket = new TLSSocket(stream.handOver(options.begun), {
+  const carrier = stream.handOver(options.begun);
+  const socket = new TLSSocket(carrier, {
     isServer: true,
     secureContext: options.certificate.secureContext,
     ALPNProtocols: [ALPN_PROTOCOL],
@@ -49,7 +50,7 @@ export async function acceptTlsOver(stream: NodeStream, options: AcceptTlsOption
       `direct TLS connection without ALPN protocol "${ALPN_PROTOCOL}"`,
     );
   }
-  return new NodeStream(socket, peer);
+  return new NodeStream(socket, { peer, carrier });
 }
 
 /** Settles when the handshake of `socket` is over, one way or the other. */

@@ -47,7 +47,7 @@ export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<Nod
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     await untilAborted(connected(socket), signal);
-    return new NodeStream(socket, endpointAddress(endpoint));
+    return new NodeStream(socket, { peer: endpointAddress(endpoint) });
   } catch (error) {
     socket?.destroy();
     throw error instanceof PgError ? error : unreachable("could not connect to the backend", error);
@@ -65,7 +65,8 @@ export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<Nod
  */
 export async function secureBackend(stream: NodeStream, tls: BackendTls): Promise<NodeStream> {
   const { peer } = stream;
-  const socket = connectTls(secureOptions(stream.handOver(), tls));
+  const carrier = stream.handOver();
+  const socket = connectTls(secureOptions(carrier, tls));
   try {
     await untilAborted(handshake(socket, "secureConnect"), tls.signal);
   } catch (error) {
@@ -79,7 +80,7 @@ export async function secureBackend(stream: NodeStream, tls: BackendTls): Promis
       "it did not choose the protocol postgresql by ALPN",
     );
   }
-  return new NodeStream(socket, peer);
+  return new NodeStream(socket, { peer, carrier });
 }
 
 function secureOptions(socket: Socket, tls: BackendTls): ConnectionOptions {

@@ -2,10 +2,20 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type ByteStream, type PeerAddress, StreamBroken, type TlsDetails } from "./byte_stream.ts";
 
+/** What a {@link NodeStream} is told of its socket. */
+export interface NodeStreamOptions {
+  /** Default: what the socket says. */
+  readonly peer?: PeerAddress;
+  /** Inside TLS, the socket that the records come by. */
+  readonly carrier?: Socket;
+}
+
 /** A {@link ByteStream} over a socket of `node:net` or `node:tls`. */
 export class NodeStream implements ByteStream {
   readonly peer: PeerAddress;
   readonly #socket: Socket;
+  /** Inside TLS, the socket that the records come by. */
+  readonly #carrier: Socket | null;
   /** What arrived and was not read yet; the socket is paused while there is any. */
   #unread: Uint8Array[] = [];
   #reader: PromiseWithResolvers<Uint8Array | null> | null = null;
@@ -14,8 +24,9 @@ export class NodeStream implements ByteStream {
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(socket: Socket, peer: PeerAddress = peerOf(socket)) {
+  constructor(socket: Socket, { peer = peerOf(socket), carrier }: NodeStreamOptions = {}) {
     this.#socket = socket;
+    this.#carrier = carrier ?? null;
     this.peer = peer;
     // The end may have come already, behind the last bytes of a handshake; it is not told twice.
     this.#hasEnded = socket.readableEnded;
@@ -25,7 +36,7 @@ export class NodeStream implements ByteStream {
     socket.on("drain", this.#onDrain);
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
-    socket.pause();
+    this.#pause();
   }
 
   get tls(): TlsDetails | null {
@@ -38,7 +49,7 @@ export class NodeStream implements ByteStream {
     if (this.#hasEnded) return Promise.resolve(null);
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
     this.#reader = Promise.withResolvers();
-    if (this.#socket.isPaused()) this.#socket.resume();
+    if (this.#socket.isPaused()) this.#resume();
     return this.#reader.promise;
   }
 
@@ -81,11 +92,25 @@ export class NodeStream implements ByteStream {
     return socket;
   }
 
+  /**
+   * A paused TLS socket of Deno 2.9.6 goes on reading from the socket under it, and keeps all of it in memory: a client that
+   * does not read its result would cost as much as that is long. So the one under it is stopped as well.
+   */
+  #pause(): void {
+    this.#socket.pause();
+    handleOf(this.#carrier)?.readStop();
+  }
+
+  #resume(): void {
+    this.#socket.resume();
+    handleOf(this.#carrier)?.readStart();
+  }
+
   readonly #onData = (chunk: Uint8Array): void => {
     const reader = this.#reader;
     if (reader === null) {
       this.#unread.push(chunk);
-      this.#socket.pause();
+      this.#pause();
       return;
     }
     this.#reader = null;
@@ -114,6 +139,17 @@ export class NodeStream implements ByteStream {
     this.#writer?.reject(broken);
     this.#reader = this.#writer = null;
   };
+}
+
+/** Reading at the socket itself, which `node:net` has no public word for. */
+interface SocketHandle {
+  readStart(): void;
+  readStop(): void;
+}
+
+/** `null` when the socket is closed. */
+function handleOf(socket: Socket | null): SocketHandle | null {
+  return (socket as unknown as { _handle?: SocketHandle } | null)?._handle ?? null;
 }
 
 const WRITTEN = Promise.resolve();
