@@ -182,9 +182,12 @@ export class Relay {
 
   #backendGone(cause?: unknown): void {
     if (this.#how !== null) return this.#dismissClient();
-    this.#settle("backend_left", cause);
-    // A backend that says why it leaves has said enough.
-    this.#dismissClient(this.#lastBackendType === ERROR_RESPONSE ? undefined : backendLost());
+    const { isTerminated } = this.activity;
+    this.#settle(isTerminated ? "client_left" : "backend_left", cause);
+    // A backend that leaves at Terminate owes no reason, even if it is faster than the client's own close; and one that
+    // says why it leaves has said enough.
+    const isExplained = isTerminated || this.#lastBackendType === ERROR_RESPONSE;
+    this.#dismissClient(isExplained ? undefined : backendLost());
     this.#backend.destroy();
   }
 

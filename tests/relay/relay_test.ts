@@ -168,6 +168,16 @@ Deno.test("Relay lets a query finish whose client said Terminate behind it", asy
   assert.equal(scene.cancelled, 0);
 });
 
+Deno.test("Relay says nothing of a backend that closes at Terminate before the client does", async () => {
+  const scene = new Scene();
+  await scene.client.write(TERMINATE);
+  assert.deepEqual(await scene.backend.read(), TERMINATE);
+  await scene.backend.end();
+  assert.equal(await scene.client.read(), null);
+  await scene.client.end();
+  assert.equal((await scene.result).how, "client_left");
+});
+
 Deno.test("S4 a header that makes no sense ends the session with 08P01, and nothing of it reaches the backend", async () => {
   const scene = new Scene();
   await scene.client.write(Uint8Array.of(0x51, 0, 0, 0, 3));
