@@ -57,7 +57,7 @@ export function backendLoginOf(
     loginAs: decision.role,
     clientAddress: access.reportsRemoteAddress ? client : undefined,
   });
-  return { access: { ...access, target }, startup: { protocolVersion, parameters } };
+  return { access, target, startup: { protocolVersion, parameters } };
 }
 
 async function verify(

@@ -11,8 +11,8 @@ import {
 import { negotiateTls } from "./connect/negotiate_tls.ts";
 import { reachBackend, type Reached } from "./connect/reach_backend.ts";
 import { saltedPassword } from "./connect/salted_password.ts";
-import type { Host } from "./connect/target.ts";
-import { type Answer, answer, send } from "./dialogue.ts";
+import type { Host, Target } from "./connect/target.ts";
+import { type Answer, answer } from "./dialogue.ts";
 import type { Secret } from "./secret.ts";
 import { Channel } from "./stream/channel.ts";
 import { dial as dialSocket, secureBackend } from "./stream/dial.ts";
@@ -30,70 +30,71 @@ export interface BackendAccess extends Backend {
 /** A login at a backend. */
 export interface BackendLogin {
   readonly access: BackendAccess;
+  /** The backend's own, with the identity filled in. */
+  readonly target: Target;
   readonly startup: Startup;
+}
+
+/** A backend that is ready for the first query. */
+export interface OpenedBackend {
+  readonly stream: NodeStream;
+  /** What it sent behind its ReadyForQuery. */
+  readonly buffered: Uint8Array;
+  readonly reached: Reached;
+  /** `null` where the backend gave no key: then nothing can be cancelled there. */
+  readonly canceller: BackendCanceller | null;
 }
 
 /** How long a cancel may take on its way to the backend, in milliseconds. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
-/** One session's connection to its backend: made once, and cancelled over others like it. */
-export class BackendLink implements Disposable {
-  readonly reached: Reached;
-  readonly #channel: Channel<NodeStream>;
+/**
+ * Reaches a backend and logs in.
+ *
+ * @throws {PgError} what {@link reachBackend} throws
+ */
+export async function openBackend(
+  { access, target, startup }: BackendLogin,
+  signal: AbortSignal,
+): Promise<OpenedBackend> {
+  using attempt = new Attempt(signal);
+  using channel = new Channel<NodeStream>(null, signal);
+  const reached = await channel.converse(
+    reachBackend(target, { ...access, backend: access.name, startup }),
+    answersOver(channel, access, attempt),
+  );
+  const { backendKey, host } = reached;
+  const canceller = backendKey === undefined ? null : new BackendCanceller(access, { host, backendKey });
+  return { buffered: channel.takeBuffered(), stream: channel.detach(), reached, canceller };
+}
+
+/** What a CancelRequest for one session takes, and no more: it is kept as long as the session lasts. */
+export class BackendCanceller {
   readonly #access: BackendAccess;
+  readonly #host: Host;
+  readonly #backendKey: NonNullable<Reached["backendKey"]>;
 
-  private constructor(channel: Channel<NodeStream>, access: BackendAccess, reached: Reached) {
-    this.#channel = channel;
+  constructor(access: BackendAccess, { host, backendKey }: Pick<Required<Reached>, "host" | "backendKey">) {
     this.#access = access;
-    this.reached = reached;
+    this.#host = host;
+    this.#backendKey = backendKey;
   }
 
   /**
-   * Reaches the backend and logs in.
-   *
-   * @throws {PgError} what {@link reachBackend} throws
-   */
-  static async open({ access, startup }: BackendLogin, signal: AbortSignal): Promise<BackendLink> {
-    using attempt = new Attempt(signal);
-    const channel = new Channel<NodeStream>(null, signal);
-    try {
-      const reached = await channel.converse(
-        reachBackend(access.target, { ...access, backend: access.name, startup }),
-        answersOver(channel, access, attempt),
-      );
-      return new BackendLink(channel, access, reached);
-    } catch (error) {
-      channel[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  /** The stream, and what the backend sent behind its ReadyForQuery. */
-  release(): { readonly stream: NodeStream; readonly buffered: Uint8Array } {
-    return { buffered: this.#channel.takeBuffered(), stream: this.#channel.detach() };
-  }
-
-  /**
-   * Asks the backend to cancel what this session runs, on a connection of its own inside the same kind of TLS; settles
-   * when the backend has closed that, which it does once the cancel has been delivered.
+   * Asks the backend to cancel what the session runs, on a connection of its own inside the same kind of TLS; settles when
+   * the backend has closed that, which it does once the cancel has been delivered.
    *
    * @param isStillMeant asked when the connection stands: the query may be over by then
+   * @throws {PgError} 08001 when the backend cannot be reached
    */
   async cancel(isStillMeant: () => boolean): Promise<void> {
-    const { backendKey, host } = this.reached;
-    if (backendKey === undefined) return;
     using attempt = new Attempt();
     const signal = attempt.begin(CANCEL_TIMEOUT_MS);
-    using channel = new Channel<NodeStream>(await dialSocket(host, signal), signal);
-    await channel.converse(cancelTls(this.#access, host), answersOver(channel, this.#access, attempt));
+    using channel = new Channel<NodeStream>(await dialSocket(this.#host, signal), signal);
+    await channel.converse(cancelTls(this.#access, this.#host), answersOver(channel, this.#access, attempt));
     if (!isStillMeant()) return;
-    const request = encodeMessage(startupPacket, { kind: "CancelRequest", ...backendKey });
-    await channel.converse(send(request));
+    await channel.say([encodeMessage(startupPacket, { kind: "CancelRequest", ...this.#backendKey })]);
     await channel.untilEnd();
-  }
-
-  [Symbol.dispose](): void {
-    this.#channel[Symbol.dispose]();
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Admission, admit, backendLoginOf } from "./admission.ts";
 import { authenticationMethods } from "./authenticate/methods.ts";
-import { BackendLink } from "./backend_link.ts";
+import { openBackend, type OpenedBackend } from "./backend_link.ts";
 import { answer, question } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
 import type { AskedFor, Observer } from "./observe/events.ts";
@@ -15,12 +15,17 @@ import { Channel } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
 import type { NodeStream } from "./stream/node_stream.ts";
 import { authentication } from "./wire/authentication.ts";
-import { type BackendKeyData, backendKeyData, readyForQuery } from "./wire/backend.ts";
+import { backendKeyData, readyForQuery } from "./wire/backend.ts";
 import { encodeError } from "./wire/error_response.ts";
 import { encodeMessage } from "./wire/message.ts";
 import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 
-type SessionOpening = Extract<Opening, { kind: "session" }>;
+/** A session whose login is over. */
+interface Carried {
+  readonly relay: Relay;
+  /** The backend's stream and the cancel key: they end with the session. */
+  readonly resources: DisposableStack;
+}
 
 const judgeToken = question<Secret, Admission>("judge token");
 
@@ -56,23 +61,13 @@ export class Session {
 
   /** Lives this connection's life. Never rejects. */
   async run(): Promise<void> {
-    using client = this.#client;
-    const deadline = setTimeout(() => this.#login.abort(loginTimedOut()), this.#settings.loginTimeoutMs);
+    using _client = this.#client;
     try {
-      this.#observe({ kind: "connection_opened" });
-      const opening = await this.#open();
-      if (opening.kind === "silence") return;
-      if (opening.kind === "cancel") return await this.#cancel(opening.request);
-      const request = readSessionRequest(opening.parameters, this.#settings.parameters);
-      this.#asked = askedFor(request);
-      const admission = await this.#authenticate(request);
-      using backend = await this.#logIn(admission, { request, protocolVersion: opening.protocolVersion });
-      await this.#carry(backend, { opening, admission, deadline });
+      // A login leaves much behind that a session does not need: it ends with its function.
+      const carried = await this.#begin();
+      if (carried !== null) await this.#carry(carried);
     } catch (error) {
       await this.#refuse(asPgError(error));
-    } finally {
-      clearTimeout(deadline);
-      client[Symbol.dispose]();
     }
   }
 
@@ -80,6 +75,31 @@ export class Session {
   end(error: PgError): void {
     this.#login.abort(error);
     this.#relay?.end(error);
+  }
+
+  /** From the first byte to 'you are in'; `null` where nobody wanted in. */
+  async #begin(): Promise<Carried | null> {
+    const deadline = setTimeout(() => this.#login.abort(loginTimedOut()), this.#settings.loginTimeoutMs);
+    try {
+      this.#observe({ kind: "connection_opened" });
+      const opening = await this.#open();
+      switch (opening.kind) {
+        case "silence":
+          return null;
+        case "cancel":
+          await this.#cancel(opening.request);
+          return null;
+        case "session": {
+          const request = readSessionRequest(opening.parameters, this.#settings.parameters);
+          this.#asked = askedFor(request);
+          const admission = await this.#authenticate(request);
+          const backend = await this.#logIn(admission, { request, ...opening });
+          return await this.#letIn(backend, { admission, ...opening });
+        }
+      }
+    } finally {
+      clearTimeout(deadline);
+    }
   }
 
   #open(): Promise<Opening> {
@@ -106,58 +126,58 @@ export class Session {
   #logIn(
     admission: Admission,
     about: { readonly request: SessionRequest; readonly protocolVersion: ProtocolVersion },
-  ): Promise<BackendLink> {
+  ): Promise<OpenedBackend> {
     const access = this.#settings.backends.get(admission.decision.backend)!;
     const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
-    return BackendLink.open(login, this.#login.signal);
+    return openBackend(login, this.#login.signal);
   }
 
-  /** From 'you are in' to the end. */
-  async #carry(
-    link: BackendLink,
-    { opening, admission, deadline }: {
-      opening: SessionOpening;
-      admission: Admission;
-      deadline: ReturnType<typeof setTimeout>;
+  /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */
+  async #letIn(
+    { stream, buffered, reached, canceller }: OpenedBackend,
+    { admission, protocolVersion }: {
+      readonly admission: Admission;
+      readonly protocolVersion: ProtocolVersion;
     },
-  ): Promise<void> {
-    const { stream, buffered } = link.release();
-    using backend = stream;
+  ): Promise<Carried> {
+    using resources = new DisposableStack();
+    const backend = resources.use(stream);
     const relay = new Relay(this.#client.stream, backend, {
       fromClient: this.#client.takeBuffered(),
       fromBackend: buffered,
-      cancelAbandonedQuery: () => void link.cancel(() => true).catch(() => {}),
+      sendCancel: async (isStillMeant) => {
+        await canceller?.cancel(isStillMeant).catch((cause) =>
+          this.#observe({ kind: "cancel_failed", cause })
+        );
+      },
     });
-    using key = this.#house.cancelKeys.issue({
-      clientAddress: this.#clientPeer.address,
-      cancel: () => cancelQuery(link, relay),
-    }, opening.protocolVersion);
-    await this.#welcome(link, key.keyData);
-    clearTimeout(deadline);
-    this.#login.signal.throwIfAborted();
-    this.#relay = relay;
-    this.#observe({ kind: "authenticated", asked: this.#asked, ...this.#facts(admission) });
-    const result = await relay.run();
-    this.#observe({ kind: "session_ended", durationMs: this.#elapsedMs(), ...result });
-  }
-
-  /** All that the backend has said, as if it had said it to the client; only the cancel key is ours. */
-  async #welcome({ reached }: BackendLink, keyData: BackendKeyData): Promise<void> {
-    const messages = [
+    const cancellable = { clientAddress: this.#clientPeer.address, cancel: () => relay.cancelQuery() };
+    const key = resources.use(this.#house.cancelKeys.issue(cancellable, protocolVersion));
+    await this.#client.say([
       encodeMessage(authentication, { kind: "AuthenticationOk" }),
       ...reached.forwarded,
       // Where the backend gives no key nothing could be cancelled: none is made up.
-      ...(reached.backendKey === undefined ? [] : [encodeMessage(backendKeyData, keyData)]),
+      ...(canceller === null ? [] : [encodeMessage(backendKeyData, key.keyData)]),
       encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
-    ];
-    await this.#client.say(messages);
+    ]);
+    this.#login.signal.throwIfAborted();
+    this.#relay = relay;
+    this.#observe({ kind: "authenticated", asked: this.#asked, ...this.#facts(admission) });
+    return { relay, resources: resources.move() };
+  }
+
+  /** From 'you are in' to the end. */
+  async #carry({ relay, resources }: Carried): Promise<void> {
+    using _resources = resources;
+    const result = await relay.run();
+    this.#observe({ kind: "session_ended", durationMs: this.#elapsedMs(), ...result });
   }
 
   /** A CancelRequest has no answer, whatever comes of it. */
   async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
     const session = this.#house.cancelKeys.find(processId, secretKey, this.#clientPeer.address);
     this.#observe({ kind: "cancel_requested", isKnown: session !== undefined });
-    await session?.cancel().catch((cause) => this.#observe({ kind: "cancel_failed", cause }));
+    await session?.cancel();
   }
 
   async #refuse(error: PgError): Promise<void> {
@@ -191,23 +211,6 @@ export class Session {
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
-
-/** Passes a cancel on while what it means is still running, and lets nothing the client asks later meet it. */
-async function cancelQuery(link: BackendLink, relay: Relay): Promise<void> {
-  const { activity } = relay;
-  if (activity.isQuiet) return;
-  const mark = activity.mark();
-  const delivered = Promise.withResolvers<void>();
-  try {
-    await link.cancel(() => {
-      if (activity.isPast(mark)) return false;
-      relay.holdClientUntil(delivered.promise);
-      return true;
-    });
-  } finally {
-    delivered.resolve();
-  }
-}
 
 function askedFor({ user, database, settings }: SessionRequest): AskedFor {
   return { user, database, applicationName: settings.get("application_name") };

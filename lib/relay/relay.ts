@@ -27,8 +27,11 @@ export interface RelayOptions {
   readonly fromClient: Uint8Array;
   /** What the backend sent behind its ReadyForQuery. */
   readonly fromBackend: Uint8Array;
-  /** The client is gone with a query running, which the backend does not notice by itself. */
-  readonly cancelAbandonedQuery: () => void;
+  /**
+   * Sends the backend a CancelRequest and settles when it has been delivered; it asks `isStillMeant` at the last moment
+   * before. Never rejects.
+   */
+  readonly sendCancel: (isStillMeant: () => boolean) => Promise<void>;
 }
 
 /** How long a client that closed its end in a query gets for the answers under way, in milliseconds. */
@@ -95,12 +98,22 @@ export class Relay {
     this.#backend.destroy();
   }
 
-  /** Holds back what the client sends until `done` settles: a cancel on its way cannot meet what is asked after it. */
-  holdClientUntil(done: Promise<void>): void {
-    const held = done.then(() => {
-      if (this.#held === held) this.#held = null;
+  /**
+   * Passes a cancel on while what it means is still running; settles when it is delivered, or not meant any more.
+   *
+   * What the client sends meanwhile waits, so that no query asked after the cancel can be hit by it.
+   */
+  async cancelQuery(): Promise<void> {
+    if (this.activity.isQuiet) return;
+    const mark = this.activity.mark();
+    const delivered = Promise.withResolvers<void>();
+    await this.#options.sendCancel(() => {
+      if (this.activity.isPast(mark)) return false;
+      this.#held = delivered.promise;
+      return true;
     });
-    this.#held = held;
+    if (this.#held === delivered.promise) this.#held = null;
+    delivered.resolve();
   }
 
   async #carryFromClient(): Promise<void> {
@@ -196,13 +209,14 @@ export class Relay {
     const error = asPgError(thrown);
     this.#settle("failed", error);
     this.#dismissClient(error);
-    if (!this.activity.isQuiet) this.#options.cancelAbandonedQuery();
+    // The backend does not notice by itself that its query is nobody's.
+    if (!this.activity.isQuiet) void this.#options.sendCancel(() => true);
     this.#backend.destroy();
   }
 
   /** Leaves the backend alone with nobody's query. */
   #abandon(): void {
-    if (!this.activity.isQuiet) this.#options.cancelAbandonedQuery();
+    if (!this.activity.isQuiet) void this.#options.sendCancel(() => true);
     this.#backend.destroy();
     this.#client.destroy();
   }

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { NodeStream } from "./node_stream.ts";
 
 /** What a listener tells its owner. */
@@ -8,7 +8,7 @@ export interface ListenerEvents {
   readonly acceptPaused: (error: Error, pauseMs: number) => void;
 }
 
-/** Time between two looks at whether connections can be accepted, and so the longest pause, in milliseconds. */
+/** Time between two attempts to accept again, in milliseconds. */
 const PAUSE_MS = 1000;
 
 /** Connections the system keeps waiting for us; it cuts this to what it allows. */
@@ -18,20 +18,18 @@ const BACKLOG = 511;
 export class Listener implements Disposable {
   readonly #server: Server;
   readonly #events: ListenerEvents;
-  readonly #watch: ReturnType<typeof setInterval>;
-  #isPaused = false;
+  #pause: ReturnType<typeof setInterval> | undefined;
+
+  /** Where it listens: the port the system chose, when it was asked for port 0. */
+  readonly address: { readonly host: string; readonly port: number };
 
   private constructor(server: Server, events: ListenerEvents) {
     this.#server = server;
     this.#events = events;
-    this.#watch = setInterval(() => this.#goOnAccepting(), PAUSE_MS);
-  }
-
-  /** Where it listens: the port the system chose, when it was asked for port 0. */
-  get address(): { readonly host: string; readonly port: number } {
-    const address = this.#server.address();
-    if (address === null || typeof address === "string") throw new Error("the listener is closed");
-    return { host: address.address, port: address.port };
+    const { address: host, port } = server.address() as AddressInfo;
+    this.address = { host, port };
+    server.on("error", (error) => events.acceptPaused(error, PAUSE_MS));
+    server.on("connection", (socket: Socket) => this.#take(socket));
   }
 
   /**
@@ -54,18 +52,12 @@ export class Listener implements Disposable {
       server.listen(where.port, where.host, BACKLOG, resolve);
     });
     server.removeAllListeners("error");
-    server.on("error", (error) => events.acceptPaused(error, PAUSE_MS));
-    server.on("connection", (socket: Socket) => {
-      // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
-      if (socket.remoteAddress === undefined) return void socket.destroy();
-      events.connection(new NodeStream(socket));
-    });
     return new Listener(server, events);
   }
 
   /** Accepts no more; connections accepted go on. */
   close(): void {
-    clearInterval(this.#watch);
+    clearInterval(this.#pause);
     this.#server.close();
   }
 
@@ -73,15 +65,34 @@ export class Listener implements Disposable {
     this.close();
   }
 
+  #take(socket: Socket): void {
+    socket.once("close", () => this.#acceptAgain());
+    // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
+    if (socket.remoteAddress === undefined) return void socket.destroy();
+    this.#events.connection(new NodeStream(socket));
+    this.#pauseIfObstructed();
+  }
+
+  /** Tells when the connection just accepted was the last there is a file descriptor for, and tries again until it is not. */
+  #pauseIfObstructed(): void {
+    if (this.#pause !== undefined) return;
+    const obstacle = obstacleToAccepting(this.address);
+    if (obstacle === null) return;
+    this.#events.acceptPaused(obstacle, PAUSE_MS);
+    this.#pause = setInterval(() => {
+      this.#acceptAgain();
+      if (obstacleToAccepting(this.address) !== null) return;
+      clearInterval(this.#pause);
+      this.#pause = undefined;
+    }, PAUSE_MS);
+  }
+
   /**
    * Makes up for Deno 2.9, whose `node:net` servers never accept again once file descriptors have run out, and do not say
    * so (W13). Listening anew on the same socket wakes them, and costs next to nothing where it is not needed.
    */
-  #goOnAccepting(): void {
-    const obstacle = obstacleToAccepting(this.address);
-    if (obstacle !== null && !this.#isPaused) this.#events.acceptPaused(obstacle, PAUSE_MS);
-    this.#isPaused = obstacle !== null;
-    const { _handle: handle } = this.#server as { _handle?: { listen?(backlog: number): number } };
+  #acceptAgain(): void {
+    const { _handle: handle } = this.#server as { _handle?: { listen?(backlog: number): number } | null };
     handle?.listen?.(BACKLOG);
   }
 }

@@ -55,7 +55,8 @@ export class NodeStream implements ByteStream {
 
   write(bytes: Uint8Array): Promise<void> {
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
-    if (this.#socket.write(bytes)) return WRITTEN;
+    // Deno 2.9 fails with EPERM when nothing is written inside TLS.
+    if (bytes.length === 0 || this.#socket.write(bytes)) return WRITTEN;
     this.#writer = Promise.withResolvers();
     return this.#writer.promise;
   }

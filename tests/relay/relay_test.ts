@@ -18,7 +18,11 @@ class Scene {
   readonly backend: ByteStream;
   readonly relay: Relay;
   readonly result: Promise<RelayResult>;
+  /** How many cancels were sent. */
   cancelled = 0;
+  /** Awaited by each cancel before and behind the question whether it is still meant. */
+  readonly dialled = Promise.withResolvers<void>();
+  readonly delivered = Promise.withResolvers<void>();
 
   constructor({ fromClient = EMPTY, fromBackend = EMPTY } = {}) {
     const [client, clientSide] = memoryPair();
@@ -28,7 +32,12 @@ class Scene {
     this.relay = new Relay(clientSide, backendSide, {
       fromClient,
       fromBackend,
-      cancelAbandonedQuery: () => void this.cancelled++,
+      sendCancel: async (isStillMeant) => {
+        await this.dialled.promise;
+        if (!isStillMeant()) return;
+        this.cancelled++;
+        await this.delivered.promise;
+      },
     });
     this.result = this.relay.run().finally(() => {
       clientSide.destroy();
@@ -126,7 +135,8 @@ Deno.test("S3 a client that vanishes in a query has it cancelled", async () => {
   await scene.askQuery();
   scene.client.destroy();
   assert.equal((await scene.result).how, "client_lost");
-  assert.equal(scene.cancelled, 1);
+  scene.dialled.resolve();
+  await waitUntil(() => scene.cancelled === 1, { what: "the cancel being sent" });
 });
 
 Deno.test("S3 a client that vanishes in a transaction leaves the backend nothing to cancel, and no connection", async () => {
@@ -196,19 +206,43 @@ Deno.test("end() tells the client why, once", async () => {
   assert.equal((await scene.result).how, "ended_by_policy");
 });
 
-Deno.test("holdClientUntil() keeps back what the client sends until then", async () => {
+Deno.test("S1 cancelQuery() sends nothing while the session is idle", async () => {
   const scene = new Scene();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  scene.relay.holdClientUntil(promise);
+  scene.dialled.resolve();
+  await scene.relay.cancelQuery();
+  assert.equal(scene.cancelled, 0);
+  scene.client.destroy();
+  await scene.result;
+});
+
+Deno.test("S1 cancelQuery() sends nothing when the query is over before the backend is reached", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  const cancelling = scene.relay.cancelQuery();
+  await scene.backend.write(READY);
+  await scene.client.read();
+  await scene.askQuery();
+  scene.dialled.resolve();
+  await cancelling;
+  assert.equal(scene.cancelled, 0);
+  scene.client.destroy();
+  await scene.result;
+});
+
+Deno.test("S1 cancelQuery() keeps back what the client asks until the cancel is delivered", async () => {
+  const scene = new Scene();
+  await scene.askQuery();
+  scene.dialled.resolve();
+  const cancelling = scene.relay.cancelQuery();
+  await waitUntil(() => scene.cancelled === 1, { what: "the cancel being sent" });
   await scene.client.write(QUERY);
-  let arrived = false;
-  const arrival = scene.backend.read().then((chunk) => {
-    arrived = true;
-    return chunk;
-  });
-  await waitUntil(() => !scene.relay.activity.isQuiet, { what: "the query being seen" });
-  assert.equal(arrived, false);
-  resolve();
+  let hasArrived = false;
+  const arrival = scene.backend.read().finally(() => hasArrived = true);
+  // Memory moves only in microtasks: when a timer fires, all that can move has moved.
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(hasArrived, false);
+  scene.delivered.resolve();
+  await cancelling;
   assert.deepEqual(await arrival, QUERY);
   scene.client.destroy();
   await scene.result;
