@@ -14,7 +14,7 @@ import { saltedPassword } from "./connect/salted_password.ts";
 import type { Host, Target } from "./connect/target.ts";
 import { type Answer, answer } from "./dialogue.ts";
 import type { Secret } from "./secret.ts";
-import { Channel } from "./stream/channel.ts";
+import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { dial as dialSocket, secureBackend } from "./stream/dial.ts";
 import type { NodeStream } from "./stream/node_stream.ts";
 import { encodeMessage } from "./wire/message.ts";
@@ -55,10 +55,10 @@ const CANCEL_TIMEOUT_MS = 10_000;
  */
 export async function openBackend(
   { access, target, startup }: BackendLogin,
-  signal: AbortSignal,
+  { signal, trace }: { readonly signal: AbortSignal; readonly trace?: ChannelTrace },
 ): Promise<OpenedBackend> {
   using attempt = new Attempt(signal);
-  using channel = new Channel<NodeStream>(null, signal);
+  using channel = new Channel<NodeStream>(null, signal, trace);
   const reached = await channel.converse(
     reachBackend(target, { ...access, backend: access.name, startup }),
     answersOver(channel, access, attempt),

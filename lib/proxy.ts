@@ -27,7 +27,12 @@ export class Proxy implements AsyncDisposable {
 
   private constructor({ configuration, verifyToken, observe }: ProxyOptions) {
     this.#settings = settingsOf(configuration, verifyToken);
-    this.#house = { observe, cancelKeys: new CancelKeys(), now: () => performance.now() };
+    this.#house = {
+      observe,
+      isTracing: configuration.log.level === "trace",
+      cancelKeys: new CancelKeys(),
+      now: () => performance.now(),
+    };
   }
 
   /**

@@ -11,13 +11,14 @@ import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
 import { acceptTlsOver } from "./stream/accept_tls.ts";
-import { Channel } from "./stream/channel.ts";
+import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
 import type { NodeStream } from "./stream/node_stream.ts";
 import { authentication } from "./wire/authentication.ts";
 import { backendKeyData, readyForQuery } from "./wire/backend.ts";
 import { encodeError } from "./wire/error_response.ts";
 import { encodeMessage } from "./wire/message.ts";
+import { type Direction, traceFrame } from "./wire/trace.ts";
 import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 
 /** A session whose login is over. */
@@ -56,7 +57,7 @@ export class Session {
       clientAddress: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
     };
     this.#startedMs = options.house.now();
-    this.#client = new Channel(stream, this.#login.signal);
+    this.#client = new Channel(stream, this.#login.signal, this.#trace("client", ["B", "F"]));
   }
 
   /** Lives this connection's life. Never rejects. */
@@ -129,7 +130,7 @@ export class Session {
   ): Promise<OpenedBackend> {
     const access = this.#settings.backends.get(admission.decision.backend)!;
     const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
-    return openBackend(login, this.#login.signal);
+    return openBackend(login, { signal: this.#login.signal, trace: this.#trace("backend", ["F", "B"]) });
   }
 
   /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */
@@ -199,6 +200,17 @@ export class Session {
       database,
       durationMs: this.#elapsedMs(),
     };
+  }
+
+  /** Shows the observer what passes; `directions` are ours and the peer's. */
+  #trace(
+    peer: "client" | "backend",
+    [ours, theirs]: readonly [Direction, Direction],
+  ): ChannelTrace | undefined {
+    if (!this.#house.isTracing) return undefined;
+    const show = (direction: Direction) => (bytes: Uint8Array) =>
+      this.#observe({ kind: "message_traced", peer, message: traceFrame(direction, bytes) });
+    return { sent: show(ours), received: show(theirs) };
   }
 
   #elapsedMs(): number {

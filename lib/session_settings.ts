@@ -25,6 +25,8 @@ export interface SessionSettings {
 export interface SessionHouse {
   readonly cancelKeys: CancelKeys;
   readonly observe: Observer;
+  /** Each message of a login is observed, its secrets left out: `log.level = "trace"`. */
+  readonly isTracing: boolean;
   /** Milliseconds on a clock that only goes forward. */
   readonly now: () => number;
 }

@@ -27,6 +27,8 @@ export type SessionEvent =
   & { readonly connection: ConnectionFacts }
   & (
     | { readonly kind: "connection_opened" }
+    /** One message of a login, as libpq's PQtrace would print it, without what is secret. */
+    | { readonly kind: "message_traced"; readonly peer: "client" | "backend"; readonly message: string }
     | { readonly kind: "tls_established"; readonly isDirect: boolean }
     | { readonly kind: "cancel_requested"; readonly isKnown: boolean }
     /** The key was right, and the backend did not get it. */

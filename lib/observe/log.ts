@@ -69,7 +69,7 @@ function fieldsOf(record: LogRecord): [string, string | number | boolean][] {
 // find a bug of ours.
 const SENTENCE_LENGTH = 1024;
 const REASON_LENGTH = 4096;
-const LENGTHS = new Map([["told", SENTENCE_LENGTH], ["reason", REASON_LENGTH]]);
+const LENGTHS = new Map([["told", SENTENCE_LENGTH], ["trace", SENTENCE_LENGTH], ["reason", REASON_LENGTH]]);
 
 function plain(value: unknown, { name, level }: { name: string; level: string }): string | number | boolean {
   if (typeof value === "number" || typeof value === "boolean") return value;

@@ -21,6 +21,10 @@ function entryOfSession(event: SessionEvent): LogEntry {
   switch (event.kind) {
     case "connection_opened":
       return { level: "debug", message: "connection opened", fields: who };
+    case "message_traced": {
+      const { peer, message } = event;
+      return { level: "trace", message: "message", fields: { ...who, peer, trace: message } };
+    }
     case "tls_established":
       return { level: "debug", message: "TLS established", fields: { ...who, direct: event.isDirect } };
     case "cancel_requested":

@@ -5,12 +5,19 @@ import { Framing } from "../wire/framing.ts";
 import { decodeMessage, type Message } from "../wire/message.ts";
 import { type ByteStream, StreamBroken } from "./byte_stream.ts";
 
+/** Who is shown each message of a login as it passes; its bytes may hold secrets. */
+export interface ChannelTrace {
+  readonly sent: (message: Uint8Array) => void;
+  readonly received: (message: Uint8Array) => void;
+}
+
 /**
  * One end of a login: it drives dialogues over a stream, and is the only place where they meet sockets and time.
  *
  * The one deadline is the signal it is given: when that aborts, whatever is awaited fails with the signal's reason.
  */
 export class Channel<S extends ByteStream = ByteStream> implements Disposable {
+  readonly #trace: ChannelTrace | undefined;
   readonly #deadline: AbortSignal;
   /** The deadline, or that of the stream attached. */
   #signal: AbortSignal;
@@ -18,8 +25,9 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
   #framing = new Framing();
   #unsent: Uint8Array[] = [];
 
-  constructor(stream: S | null, signal: AbortSignal) {
+  constructor(stream: S | null, signal: AbortSignal, trace?: ChannelTrace) {
     this.#stream = stream;
+    this.#trace = trace;
     this.#deadline = this.#signal = signal;
   }
 
@@ -60,7 +68,9 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
 
   /** Sends what dialogues have said so far. */
   async flush(): Promise<void> {
-    const bytes = concatenate(this.#unsent.splice(0));
+    const messages = this.#unsent.splice(0);
+    if (this.#trace !== undefined) messages.forEach(this.#trace.sent);
+    const bytes = concatenate(messages);
     if (bytes.length > 0) await this.#wait(this.stream.write(bytes));
   }
 
@@ -130,7 +140,10 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
   async #receive<M>(expected: readonly Message<M>[]): Promise<M> {
     for (;;) {
       const frame = this.#framing.take(expected);
-      if (frame !== null) return decodeMessage(frame.message, frame.body);
+      if (frame !== null) {
+        this.#trace?.received(frame.bytes);
+        return decodeMessage(frame.message, frame.body);
+      }
       await this.#untilMore();
     }
   }

@@ -4,6 +4,8 @@ import type { Message } from "./message.ts";
 /** One message as it came: which of those expected, and its body without type byte and length. */
 export interface Frame<M> {
   readonly message: Message<M>;
+  /** All of it. */
+  readonly bytes: Uint8Array;
   readonly body: Uint8Array;
 }
 
@@ -63,8 +65,8 @@ export class Framing {
       throw protocolViolation(`${message.name} is longer than the ${message.maxLength} bytes allowed`);
     }
     if (this.buffered < lengthAt + length) return null;
-    const body = this.#take(lengthAt + length).subarray(lengthAt + 4);
-    return { message, body };
+    const bytes = this.#take(lengthAt + length);
+    return { message, bytes, body: bytes.subarray(lengthAt + 4) };
   }
 
   #expectedOf<M>(expected: readonly Message<M>[]): Message<M> | null {
