@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createAuthority } from "../support/certificates.ts";
 import { freePort } from "../support/free_port.ts";
-import { fakeBackend } from "../support/hostile_peer.ts";
+import { type FakeBackend, fakeBackend } from "../support/hostile_peer.ts";
 import { type ClusterOptions, PostgresCluster } from "../support/postgres_cluster.ts";
 import { everyMethodHba, PASSWORDS } from "../support/postgres_roles.ts";
+import { authentication, concat, cString, text } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
 import { backendsToml, fatal, refusalThrough, rowsThrough } from "./backend_access.ts";
 
@@ -25,7 +26,6 @@ const resources = new AsyncDisposableStack();
 /** What a backend is, by its name. */
 let urls: Record<string, string>;
 let proxy: RunningProxy;
-let hungCount: () => number;
 
 Deno.test.beforeAll(async () => {
   const [current, other, old, plain] = await Promise.all([
@@ -40,10 +40,11 @@ Deno.test.beforeAll(async () => {
   ]);
   const at = ({ port }: { port: number }) => `localhost:${port}`;
   const dead = `localhost:${freePort()}`;
-  const hung = resources.use(
-    await fakeBackend(async (connection) => void await connection.receiveToEnd(), { timeoutMs: 20_000 }),
-  );
-  hungCount = hung.connectionCount;
+  const [mute, muteInTls, muteInLogin] = [
+    await startMute([]),
+    await startMute([text("S")]),
+    await startMute([authentication(10, concat(cString("SCRAM-SHA-256"), Uint8Array.of(0)))]),
+  ];
   const socket = encodeURIComponent(current.socketDirectory);
   urls = {
     "verify-full": `${at(current)}/postgres?${CA}&sslmode=verify-full`,
@@ -69,7 +70,12 @@ Deno.test.beforeAll(async () => {
     "direct to 16": `${at(old)}/postgres?sslnegotiation=direct&sslmode=require`,
     "dead, then alive": `${dead},${at(current)}/postgres?${CA}`,
     "dead, then dead": `${dead},${dead}/postgres?${CA}`,
-    "hung, then alive": `${at(hung)},${at(current)}/postgres?${CA}&connect_timeout=1`,
+    "mute, then alive": `${at(mute)},${at(current)}/postgres?${CA}&connect_timeout=1`,
+    "mute in TLS, then alive": `${at(muteInTls)},${at(current)}/postgres?${CA}&connect_timeout=1`,
+    "mute in its login, then alive": `${at(muteInLogin)},${
+      at(current)
+    }/postgres?sslmode=disable&connect_timeout=1`,
+    "mute, then dead": `${at(mute)},${dead}/postgres?${CA}&connect_timeout=1`,
     "read-only, then read-write": `${at(plain)},${
       at(current)
     }/postgres?sslmode=disable&target_session_attrs=read-write`,
@@ -161,16 +167,33 @@ Deno.test.each([
   assert.match(event.reason!, /it has no TLS/);
 });
 
-Deno.test("a host that says nothing is left when its connect_timeout is over", async () => {
-  const before = hungCount();
-  const startedMs = performance.now();
-  const rows = await rowsThrough(proxy, "hung, then alive", "SELECT current_user");
-  const durationMs = performance.now() - startedMs;
-  assert.deepEqual(rows, [{ current_user: "app_scram" }]);
-  assert.equal(hungCount(), before + 1);
-  assert.ok(durationMs >= 900 && durationMs < 5_000, `${durationMs} ms`);
+Deno.test("a host that says no more is left when its connect_timeout is over, whatever it had said", async () => {
+  const backends = ["mute, then alive", "mute in TLS, then alive", "mute in its login, then alive"];
+  await Promise.all(backends.map(async (backend) => {
+    const startedMs = performance.now();
+    const rows = await rowsThrough(proxy, backend, "SELECT current_user");
+    const durationMs = performance.now() - startedMs;
+    assert.deepEqual(rows, [{ current_user: "app_scram" }]);
+    assert.ok(durationMs >= 900 && durationMs < 5_000, `${backend}: ${durationMs} ms`);
+  }));
+});
+
+Deno.test("a host that says nothing is told of in the log, with the next that is not there", async () => {
+  const { told, event } = await refusalThrough(proxy, "mute, then dead");
+  assert.deepEqual(told, fatal("08001", 'could not reach backend "mute, then dead"'));
+  assert.match(event.reason!, /it took longer than connect_timeout; localhost:\d+: .*ECONNREFUSED/);
 });
 
 async function startCluster(options: ClusterOptions): Promise<PostgresCluster> {
   return resources.use(await PostgresCluster.start(options));
+}
+
+/** A host that answers the first message with these bytes, and then says no more. */
+async function startMute(bytes: readonly Uint8Array[]): Promise<FakeBackend> {
+  const mute = await fakeBackend(async (connection) => {
+    await connection.receiveUntyped();
+    await connection.send(...bytes);
+    await connection.receiveToEnd();
+  }, { timeoutMs: 20_000 });
+  return resources.use(mute);
 }
