@@ -19,24 +19,34 @@ export const HEADER_LENGTH = 5;
  * sent, never what the peer merely declared.
  */
 export class Framing {
-  #bytes = new Uint8Array(0);
+  /** What was received and not yet taken stands in it from `#start` to `#end`. */
+  #buffer = EMPTY;
+  #start = 0;
+  #end = 0;
 
   /** Bytes received and not yet taken. */
   get buffered(): number {
-    return this.#bytes.length;
+    return this.#end - this.#start;
   }
 
   /** Adds what was read; it is copied. */
   push(chunk: Uint8Array): void {
-    const joined = new Uint8Array(this.#bytes.length + chunk.length);
-    joined.set(this.#bytes);
-    joined.set(chunk, this.#bytes.length);
-    this.#bytes = joined;
+    const length = this.buffered + chunk.length;
+    if (this.#end + chunk.length > this.#buffer.length) {
+      // Twice what is needed: a peer that sends byte by byte must not make each byte cost a copy of all before it.
+      const grown = new Uint8Array(length <= this.#buffer.length / 2 ? this.#buffer.length : length * 2);
+      grown.set(this.#bytes);
+      this.#buffer = grown;
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    this.#buffer.set(chunk, this.#end);
+    this.#end += chunk.length;
   }
 
   /** The first byte, left in place; `undefined` when there is none yet. */
   peek(): number | undefined {
-    return this.#bytes[0];
+    return this.buffered === 0 ? undefined : this.#buffer[this.#start];
   }
 
   /** Takes one byte; `undefined` when there is none yet. */
@@ -59,7 +69,7 @@ export class Framing {
     if (message === null) return null;
     const lengthAt = message.type === null ? 0 : 1;
     if (this.buffered < lengthAt + 4) return null;
-    const length = new DataView(this.#bytes.buffer, this.#bytes.byteOffset).getUint32(lengthAt);
+    const length = new DataView(this.#buffer.buffer).getUint32(this.#start + lengthAt);
     if (length < 4) throw protocolViolation(`invalid length of ${message.name}`);
     if (length > message.maxLength) {
       throw protocolViolation(`${message.name} is longer than the ${message.maxLength} bytes allowed`);
@@ -80,12 +90,23 @@ export class Framing {
     throw protocolViolation(`expected ${names}, got message type ${printableType(type)}`);
   }
 
+  get #bytes(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** What is taken is copied: it may outlive the buffer. */
   #take(length: number): Uint8Array<ArrayBuffer> {
-    const taken = this.#bytes.subarray(0, length);
-    this.#bytes = this.#bytes.subarray(length);
+    const taken = this.#buffer.slice(this.#start, this.#start + length);
+    this.#start += length;
+    if (this.buffered === 0) {
+      this.#buffer = EMPTY;
+      this.#start = this.#end = 0;
+    }
     return taken;
   }
 }
+
+const EMPTY = new Uint8Array(0);
 
 /** A type byte as a person can read it: its letter, or its number. */
 export function printableType(type: number): string {
