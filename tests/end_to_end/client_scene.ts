@@ -2,7 +2,7 @@
 // way in, and clients of every kind logged in by token.
 // Chapter: what the `client_…_test.ts` files have in common.
 import assert from "node:assert/strict";
-import { connect as connectTcp, type NetConnectOpts } from "node:net";
+import { connect as connectTcp, type Socket } from "node:net";
 import pg from "pg";
 import postgres from "postgres";
 import { type Authority, createAuthority } from "../support/certificates.ts";
@@ -39,6 +39,10 @@ export interface RawSession extends AsyncDisposable {
   readonly secretKey: Uint8Array;
   /** The process that serves it at the backend. */
   readonly backendPid: number;
+  /** Leaves rudely (RST). */
+  reset(): void;
+  /** Takes nothing more from the network; `pause` of the connection would go on filling its own memory. */
+  stopReading(): void;
 }
 
 /** A backend, the proxy before it, and Alice's token. */
@@ -107,31 +111,19 @@ export class ClientScene implements AsyncDisposable {
   }
 
   /** Opens a connection and goes on inside TLS; `localAddress` is the address it comes from. */
-  async rawTls(options: { localAddress?: string; timeoutMs?: number } = {}): Promise<RawConnection> {
-    const connection = await this.rawPlain(options);
-    await connection.send(SSL_REQUEST);
-    assert.equal(String.fromCharCode(...await connection.receive(1)), "S");
-    await connection.startTls({ ca: this.authority.certificatePem });
-    return connection;
+  async rawTls({ localAddress = "127.0.0.1" } = {}): Promise<RawConnection> {
+    return await this.#startTls(await this.#connect(localAddress));
   }
 
   /** Opens a connection and says nothing. */
-  async rawPlain({ localAddress = "127.0.0.1", timeoutMs = 10_000 } = {}): Promise<RawConnection> {
-    const options: NetConnectOpts = {
-      host: "127.0.0.1",
-      port: this.proxy.port,
-      localAddress,
-      allowHalfOpen: true,
-      noDelay: true,
-    };
-    const socket = connectTcp(options);
-    await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-    return new RawConnection(socket, { timeoutMs });
+  async rawPlain(): Promise<RawConnection> {
+    return new RawConnection(await this.#connect());
   }
 
   /** Logs in over TLS, byte by byte. */
   async rawSession(): Promise<RawSession> {
-    const connection = await this.rawTls();
+    const socket = await this.#connect();
+    const connection = await this.#startTls(socket);
     await connection.send(startupMessage({ user: "alice", database: "postgres" }));
     await connection.receiveMessagesUntil("R");
     await connection.send(passwordMessage(this.token));
@@ -142,6 +134,9 @@ export class ClientScene implements AsyncDisposable {
       processId: new DataView(body.buffer).getInt32(0),
       secretKey: body.slice(4),
       backendPid: Number(await askOne(connection, "select pg_backend_pid()")),
+      // To the socket under TLS: a TLS socket of Deno 2.9.6 has no reset, and its pause does not stop the one under it.
+      reset: () => void socket.resetAndDestroy(),
+      stopReading: () => (socket as unknown as { _handle: { readStop(): void } })._handle.readStop(),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };
   }
@@ -177,6 +172,22 @@ export class ClientScene implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+
+  async #connect(localAddress = "127.0.0.1"): Promise<Socket> {
+    const { port } = this.proxy;
+    const options = { host: "127.0.0.1", port, localAddress, allowHalfOpen: true, noDelay: true };
+    const socket = connectTcp(options);
+    await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    return socket;
+  }
+
+  async #startTls(socket: Socket): Promise<RawConnection> {
+    const connection = new RawConnection(socket, { timeoutMs: 10_000 });
+    await connection.send(SSL_REQUEST);
+    assert.equal(String.fromCharCode(...await connection.receive(1)), "S");
+    await connection.startTls({ ca: this.authority.certificatePem });
+    return connection;
   }
 }
 
