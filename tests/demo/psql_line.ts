@@ -2,7 +2,10 @@ import type { Stage } from "./stage.ts";
 import type { Visitor } from "./visitors.ts";
 
 /** A line that logs a visitor in when it is pasted into a shell. */
-export function psqlLine({ tokens, proxyPort, caFile }: Stage, visitor: Visitor): string {
+export function psqlLine(
+  { tokens, proxyPort, caFile }: Pick<Stage, "tokens" | "proxyPort" | "caFile">,
+  visitor: Visitor,
+): string {
   const where = `host=localhost port=${proxyPort} user=${visitor.user} dbname=shop`;
   return `PGPASSWORD=$(cat ${
     tokens.path(visitor)

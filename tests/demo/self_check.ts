@@ -1,3 +1,4 @@
+import type { ProxyProcess } from "./proxy_process.ts";
 import { psqlLine, runPsqlLine } from "./psql_line.ts";
 import type { Stage, Tell } from "./stage.ts";
 import { tryToVisit, visit } from "./visit.ts";
@@ -8,13 +9,18 @@ export class CheckFailed extends Error {
   override readonly name = "CheckFailed";
 }
 
+/** A stage as far as it is checked. */
+export interface CheckedStage extends Omit<Stage, "proxy"> {
+  readonly proxy: Pick<ProxyProcess, "logLength" | "reasonSince">;
+}
+
 /**
  * Logs every visitor in and shows who they are there; by psql too, if there is one.
  *
  * @throws {CheckFailed} when a role, the database or TLS on either side is not as it must be
  */
 export async function checkLogins(
-  stage: Stage,
+  stage: CheckedStage,
   { tell, hasPsql }: { tell: Tell; hasPsql: boolean },
 ): Promise<void> {
   for (const visitor of VISITORS) {
@@ -50,7 +56,7 @@ export async function checkLogins(
  *
  * @throws {CheckFailed} when one of them is let in, or is told more than it should be
  */
-export async function checkRefusals(stage: Stage, tell: Tell): Promise<void> {
+export async function checkRefusals(stage: CheckedStage, tell: Tell): Promise<void> {
   const [alice] = VISITORS;
   const token = await stage.tokens.read(alice);
   await checkRefusal(stage, {
@@ -74,7 +80,10 @@ interface Refusal {
   readonly token: string;
 }
 
-async function checkRefusal(stage: Stage, { tell, what, visitor: { user }, token }: Refusal): Promise<void> {
+async function checkRefusal(
+  stage: CheckedStage,
+  { tell, what, visitor: { user }, token }: Refusal,
+): Promise<void> {
   const { logLength } = stage.proxy;
   const read = await tryToVisit({ ...stage, port: stage.proxyPort, user, token });
   if (read === undefined) throw new CheckFailed(`The proxy let in ${what}`);

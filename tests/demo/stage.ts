@@ -74,7 +74,7 @@ export async function setStage(
   tell(`   its log            ${program.logFile}`);
 
   signal.throwIfAborted();
-  const tokens = resources.use(await TokenFiles.write(directory, issuer));
+  const tokens = resources.use(await TokenFiles.write({ directory, issuer }));
   return { proxy, proxyPort, tokens, caFile, caPem };
 }
 
