@@ -20,6 +20,8 @@ export interface ProxyScenario {
   readonly files?: Readonly<Record<string, string>>;
   /** Leaves out the certificate. */
   readonly isPlaintext?: boolean;
+  /** The clock that tokens and key sets go by, in milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /** A proxy in this process with a real issuer behind it, both on loopback. */
@@ -58,7 +60,10 @@ export class RunningProxy implements AsyncDisposable {
     const path = await writeConfiguration(directory.path, { scenario, authority, issuer });
     const configuration = await loadConfiguration(path);
     const verifier = resources.use(
-      await TokenVerifier.create(configuration.issuers, { fetch: issuer.fetch, now: Date.now }),
+      await TokenVerifier.create(configuration.issuers, {
+        fetch: issuer.fetch,
+        now: scenario.now ?? Date.now,
+      }),
     );
     const events: (SessionEvent | ProxyEvent)[] = [];
     const observe: Observer = (event) => void events.push(event);
