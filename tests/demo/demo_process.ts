@@ -20,7 +20,7 @@ export class DemoProcess implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.#timer = setTimeout(() => this.kill("SIGKILL"), TIMEOUT_MS);
+    this.#timer = setTimeout(() => this.kill("SIGTERM"), TIMEOUT_MS);
     this.ended = this.#follow();
   }
 
