@@ -33,6 +33,8 @@ export class OidcIssuer implements AsyncDisposable {
   readonly fetch: typeof fetch;
   /** Paths that were asked for, in order: how often was the key set fetched? */
   readonly requestedPaths: string[] = [];
+  /** While true, every request is answered by 503. */
+  isDown = false;
   readonly #server: Server;
   readonly #client: Deno.HttpClient;
   readonly #options: IssuerOptions;
@@ -52,7 +54,8 @@ export class OidcIssuer implements AsyncDisposable {
     this.url = `${authority ? "https" : "http"}://localhost:${(server.address() as AddressInfo).port}`;
     server.on("request", (request, response) => {
       this.requestedPaths.push(request.url!);
-      this.#handler(request, response);
+      if (this.isDown) response.writeHead(503).end();
+      else this.#handler(request, response);
     });
   }
 
