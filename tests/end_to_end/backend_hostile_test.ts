@@ -50,6 +50,7 @@ Deno.test.beforeAll(async () => {
     scram: [url("sslmode=disable"), 'require_auth = "scram-sha-256"'],
     require: url("sslmode=require"),
     "verify-ca": url("sslmode=verify-ca&sslrootcert=ca.crt"),
+    direct: url("sslmode=require&sslnegotiation=direct"),
     "verify-full": url("sslmode=verify-full&sslrootcert=ca.crt"),
   });
   proxy = resources.use(await RunningProxy.start({ toml }, authority));
@@ -85,6 +86,7 @@ async function refusedBy(
       heard.reject(thrown);
     }
   };
+  heard.promise.catch(() => {}); // if there is no refusal, that is what is wrong
   const before = connectionCount();
   const refusal = await refusalThrough(through, backend);
   assert.equal(connectionCount(), before + 1, "it is dialled once");
@@ -143,6 +145,13 @@ for (const mode of ["require", "verify-ca", "verify-full"]) {
   );
 }
 
+attack("W5 a backend that takes direct TLS without a word on ALPN is not spoken to", async () => {
+  const { told, heard, event } = await refusedBy("direct", (connection) => connection.acceptTls(certificate));
+  assert.deepEqual(told, fatal("08001", 'could not reach backend "direct"'));
+  assert.match(event.reason!, /ALPN/);
+  assert.equal(heard.length, 0);
+});
+
 // B1, B2: SCRAM
 
 const sasl = authentication(10, concat(cString("SCRAM-SHA-256"), Uint8Array.of(0)));
@@ -198,6 +207,7 @@ for (
   const [what, challenge] of [
     ["that does not begin with ours", () => "r=AAAAAAAAAAAAAAAAAAAAAAAAx,s=c2FsdA==,i=4096"],
     ["that is ours alone", (nonce) => `r=${nonce},s=c2FsdA==,i=4096`],
+    ["of 300 bytes", (nonce) => `r=${nonce.padEnd(300, "x")},s=c2FsdA==,i=4096`],
     ["of 10 kB", (nonce) => `r=${nonce}${"x".repeat(10_000)},s=c2FsdA==,i=4096`],
   ] as const satisfies readonly (readonly [string, (nonce: string) => string])[]
 ) {
