@@ -29,7 +29,7 @@ const address = v.pipe(
 export const listenSchema = v.pipe(
   v.strictObject({
     address: v.optional(
-      v.union([v.pipe(v.array(address), v.minLength(1)), address], ADDRESS_MESSAGE),
+      v.union([v.pipe(v.array(address), v.minLength(1, ADDRESS_MESSAGE)), address], ADDRESS_MESSAGE),
       "127.0.0.1:6432",
     ),
     certificate: v.optional(v.string("must be the path of a PEM file with the certificate and its chain")),

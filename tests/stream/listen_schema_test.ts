@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { listenSchema } from "../../lib/stream/listen_schema.ts";
+
+const CERTIFICATE = { certificate: "server.crt", private_key: "server.key" };
+const ADDRESS = 'must be an address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
+
+function parse(table: Record<string, unknown>) {
+  return v.parse(listenSchema, table);
+}
+
+function problems(table: Record<string, unknown>): [path: string, message: string][] {
+  const { issues = [] } = v.safeParse(listenSchema, table);
+  return issues.map((issue) => [v.getDotPath(issue) ?? "", issue.message]);
+}
+
+Deno.test.each<[keyof ReturnType<typeof parse>, unknown]>([
+  ["address", { host: "127.0.0.1", port: 6432 }],
+  ["minimum_tls_version", "TLSv1.2"],
+  ["insecure_plaintext", false],
+  ["login_timeout", 30_000],
+])("[listen] has the default %s = %o", (key, value) => {
+  assert.deepEqual(parse(CERTIFICATE)[key], value);
+});
+
+Deno.test.each<[string, string, number]>([
+  ["0.0.0.0:6432", "0.0.0.0", 6432],
+  ["[::]:6432", "::", 6432],
+  ["[::ffff:10.0.0.1]:1", "::ffff:10.0.0.1", 1],
+  ["localhost:0", "localhost", 0],
+  ["db-proxy.internal:65535", "db-proxy.internal", 65535],
+])("[listen] takes the address %s apart", (address, host, port) => {
+  assert.deepEqual(parse({ ...CERTIFICATE, address }).address, { host, port });
+});
+
+Deno.test("[listen] takes several addresses", () => {
+  const { address } = parse({ ...CERTIFICATE, address: ["127.0.0.1:1", "[::1]:2"] });
+  assert.deepEqual(address, [{ host: "127.0.0.1", port: 1 }, { host: "::1", port: 2 }]);
+});
+
+Deno.test.each<[unknown]>([
+  ["localhost"],
+  [":6432"],
+  ["localhost:"],
+  ["localhost:65536"],
+  ["localhost:-1"],
+  ["localhost:12 "],
+  ["::1:6432"],
+  ["[::1]"],
+  ["[localhost]:6432"],
+  ["two words:6432"],
+  [6432],
+  [[]],
+])("[listen] refuses the address %o", (address) => {
+  assert.deepEqual(problems({ ...CERTIFICATE, address }).map(([, message]) => message), [ADDRESS]);
+});
+
+Deno.test("[listen] needs a certificate, unless tokens may travel in clear", () => {
+  assert.deepEqual(problems({}).map(([path]) => path), ["certificate"]);
+  assert.deepEqual(problems({ insecure_plaintext: true }), []);
+});
+
+Deno.test.each<[string, Record<string, string>]>([
+  ["a certificate", { certificate: "server.crt" }],
+  ["a key", { private_key: "server.key" }],
+])("[listen] refuses %s alone", (_name, table) => {
+  assert.deepEqual(problems({ insecure_plaintext: true, ...table }), [
+    ["private_key", "must be given together with certificate"],
+  ]);
+});
+
+Deno.test.each<[string, unknown]>([
+  ["minimum_tls_version", "TLSv1.1"],
+  ["insecure_plaintext", "yes"],
+  ["login_timeout", "99ms"],
+  ["login_timeout", 30],
+  ["certificate", 1],
+  ["backlog", 10],
+])("[listen] refuses %s = %o", (key, value) => {
+  assert.deepEqual(problems({ ...CERTIFICATE, [key]: value }).map(([path]) => path), [key]);
+});
