@@ -3,9 +3,11 @@ import { createAuthority } from "../support/certificates.ts";
 import { freePort } from "../support/free_port.ts";
 import { type FakeBackend, fakeBackend } from "../support/hostile_peer.ts";
 import { type ClusterOptions, PostgresCluster } from "../support/postgres_cluster.ts";
+import type { PostgresMajor } from "../support/postgres_binaries.ts";
 import { everyMethodHba, PASSWORDS } from "../support/postgres_roles.ts";
 import { authentication, concat, cString, text } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
+import { giveToServerUser } from "../support/server_user.ts";
 import { backendsToml, fatal, refusalThrough, rowsThrough } from "./backend_access.ts";
 
 const authority = await createAuthority("backend tls");
@@ -28,7 +30,7 @@ let urls: Record<string, string>;
 let proxy: RunningProxy;
 
 Deno.test.beforeAll(async () => {
-  const [current, other, old, plain] = await Promise.all([
+  const [current, other, old, standby] = await Promise.all([
     startCluster({
       major: 18,
       tls: loopback,
@@ -36,9 +38,11 @@ Deno.test.beforeAll(async () => {
     }),
     startCluster({ major: 17, tls: elsewhere }),
     startCluster({ major: 16, tls: expired }),
-    startCluster({ major: 15, settings: { default_transaction_read_only: true } }),
+    startStandby(15),
   ]);
   const at = ({ port }: { port: number }) => `localhost:${port}`;
+  const pair = (first: PostgresCluster, second: PostgresCluster, attributes: string) =>
+    `${at(first)},${at(second)}/postgres?sslmode=disable&target_session_attrs=${attributes}`;
   const dead = `localhost:${freePort()}`;
   const [mute, muteInTls, muteInLogin] = [
     await startMute([]),
@@ -60,11 +64,11 @@ Deno.test.beforeAll(async () => {
     "expired certificate, verify-ca": `${at(old)}/postgres?${CA}&sslmode=verify-ca`,
     "verify-ca": `${at(other)}/postgres?${CA}&sslmode=verify-ca`,
     require: `${at(current)}/postgres?sslmode=require`,
-    disable: `${at(plain)}/postgres?sslmode=disable`,
-    "no TLS, require": `${at(plain)}/postgres?sslmode=require`,
-    "no TLS, verify-ca": `${at(plain)}/postgres?sslmode=verify-ca&${CA}`,
-    "no TLS, verify-full": `${at(plain)}/postgres?sslmode=verify-full&${CA}`,
-    "no TLS, then TLS": `${at(plain)},${at(current)}/postgres?sslmode=verify-full&${CA}`,
+    disable: `${at(standby)}/postgres?sslmode=disable`,
+    "no TLS, require": `${at(standby)}/postgres?sslmode=require`,
+    "no TLS, verify-ca": `${at(standby)}/postgres?sslmode=verify-ca&${CA}`,
+    "no TLS, verify-full": `${at(standby)}/postgres?sslmode=verify-full&${CA}`,
+    "no TLS, then TLS": `${at(standby)},${at(current)}/postgres?sslmode=verify-full&${CA}`,
     "direct to 18": `${at(current)}/postgres?sslnegotiation=direct&${CA}`,
     "direct to 17": `${at(other)}/postgres?sslnegotiation=direct&sslmode=verify-ca&${CA}`,
     "direct to 16": `${at(old)}/postgres?sslnegotiation=direct&sslmode=require`,
@@ -76,13 +80,14 @@ Deno.test.beforeAll(async () => {
       at(current)
     }/postgres?sslmode=disable&connect_timeout=1`,
     "mute, then dead": `${at(mute)},${dead}/postgres?${CA}&connect_timeout=1`,
-    "read-only, then read-write": `${at(plain)},${
-      at(current)
-    }/postgres?sslmode=disable&target_session_attrs=read-write`,
-    "read-write, then read-only": `${at(current)},${
-      at(plain)
-    }/postgres?sslmode=disable&target_session_attrs=read-only`,
-    "no standby": `${at(plain)},${at(current)}/postgres?sslmode=disable&target_session_attrs=standby`,
+    "read-write": pair(standby, current, "read-write"),
+    primary: pair(standby, current, "primary"),
+    "read-only": pair(current, standby, "read-only"),
+    standby: pair(current, standby, "standby"),
+    "prefer-standby": pair(current, standby, "prefer-standby"),
+    "prefer-standby without any": pair(current, current, "prefer-standby"),
+    "no standby": pair(current, current, "standby"),
+    "no primary": pair(standby, standby, "primary"),
     "IPv6": `[::1]:${current.port}/postgres?${CA}`,
     "socket in the authority": `${socket}:${current.port}/postgres`,
     "socket in the query": `/postgres?host=${socket}&port=${current.port}`,
@@ -114,8 +119,12 @@ Deno.test.each<GoodCase>([
   { name: "direct to 18", major: 18, ssl: true },
   { name: "direct to 17", major: 17, ssl: true },
   { name: "dead, then alive", major: 18, ssl: true },
-  { name: "read-only, then read-write", major: 18, ssl: false },
-  { name: "read-write, then read-only", major: 15, ssl: false },
+  { name: "read-write", major: 18, ssl: false },
+  { name: "primary", major: 18, ssl: false },
+  { name: "read-only", major: 15, ssl: false },
+  { name: "standby", major: 15, ssl: false },
+  { name: "prefer-standby", major: 15, ssl: false },
+  { name: "prefer-standby without any", major: 18, ssl: false },
   { name: "IPv6", major: 18, ssl: true },
   { name: "socket in the authority", major: 18, ssl: false },
   { name: "socket in the query", major: 18, ssl: false },
@@ -148,7 +157,8 @@ Deno.test.each<BadCase>([
   { name: "expired certificate, verify-ca", reason: UNVERIFIED },
   { name: "direct to 16", reason: /TLS|closed/ },
   { name: "dead, then dead", reason: /ECONNREFUSED.*; .*ECONNREFUSED/ },
-  { name: "no standby", reason: /not a standby.*; .*not a standby/ },
+  { name: "no standby", reason: /it is not a standby; .*it is not a standby/ },
+  { name: "no primary", reason: /it is a standby; .*it is a standby/ },
 ])("a backend is not reached, and the client is not told why: $name", async ({ name, reason }) => {
   const { told, event } = await refusalThrough(proxy, name);
   assert.deepEqual(told, fatal("08001", `could not reach backend "${name}"`));
@@ -186,6 +196,17 @@ Deno.test("a host that says nothing is told of in the log, with the next that is
 
 async function startCluster(options: ClusterOptions): Promise<PostgresCluster> {
   return resources.use(await PostgresCluster.start(options));
+}
+
+/** A hot standby without TLS; that it has no primary to follow is nothing to who logs in there. */
+async function startStandby(major: PostgresMajor): Promise<PostgresCluster> {
+  const cluster = await startCluster({ major });
+  await cluster.shutDown();
+  const signal = `${cluster.dataDirectory}/standby.signal`;
+  await Deno.writeTextFile(signal, "");
+  await giveToServerUser(signal);
+  await cluster.start();
+  return cluster;
 }
 
 /** A host that answers the first message with these bytes, and then says no more. */
