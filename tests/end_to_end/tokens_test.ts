@@ -15,6 +15,8 @@ const resources = new AsyncDisposableStack();
 let proxy: RunningProxy;
 /** Takes access tokens alone, as `typ` says. */
 let typed: RunningProxy;
+/** Takes longer tokens than most. */
+let roomy: RunningProxy;
 let stranger: OidcIssuer;
 let toml: string;
 
@@ -26,17 +28,18 @@ const presented: string[] = [];
 Deno.test.beforeAll(async () => {
   const cluster = resources.use(await PostgresCluster.start({ major: 18 }));
   toml = rules(cluster.port);
-  [proxy, typed, stranger] = await Promise.all([
+  [proxy, typed, roomy, stranger] = await Promise.all([
     RunningProxy.start({ toml, files: FILES }),
     RunningProxy.start({ toml, files: FILES, issuer: 'types = ["at+jwt"]' }),
+    RunningProxy.start({ toml, files: FILES, listen: "max_token_bytes = 20000" }),
     OidcIssuer.start({ authority: await createAuthority("stranger") }),
   ]);
-  for (const one of [proxy, typed, stranger]) resources.use(one);
+  for (const one of [proxy, typed, roomy, stranger]) resources.use(one);
 });
 
 // What a session still has to do when its client has left belongs to the test that opened it.
 Deno.test.afterEach(async () => {
-  const count = () => proxy.connectionCount + typed.connectionCount;
+  const count = () => proxy.connectionCount + typed.connectionCount + roomy.connectionCount;
   await waitUntil(() => count() === 0, { what: "every session to end" });
 });
 
@@ -115,11 +118,16 @@ Deno.test("T10 an ID token is refused where access tokens are required", async (
   assert.deepEqual(await firstRow(client, "select 1"), ["1"]);
 });
 
-Deno.test.each<[number, boolean]>([[16_384, true], [20_000, false]])(
-  "T19 a token of %i bytes in pieces is let in: %o",
-  async (length, isGood) => {
-    const message = passwordMessage(remember(await tokenOfLength(proxy.issuer, length)));
-    await using client = await connectToPassword(proxy.port);
+Deno.test.each<[number, string, boolean, () => RunningProxy]>([
+  [16_384, "of 16384, the default", true, () => proxy],
+  [20_000, "of 16384, the default", false, () => proxy],
+  [20_000, "of 20000", true, () => roomy],
+  [20_004, "of 20000", false, () => roomy],
+])(
+  "T19 a token of %i bytes in pieces, under a limit %s, is let in: %o",
+  async (length, _limit, isGood, which) => {
+    const message = passwordMessage(remember(await tokenOfLength(which().issuer, length)));
+    await using client = await connectToPassword(which().port);
     for (let at = 0; at < message.length; at += 1000) await client.send(message.subarray(at, at + 1000));
     if (isGood) assert.equal((await client.receiveMessagesUntil("Z"))[0].type, "R");
     else assert.equal((await refusal(client)).C, "28P01");
@@ -147,13 +155,13 @@ Deno.test("A5 a rule's pattern matches the whole value", async () => {
 });
 
 Deno.test("T17 no token, password or key is in any event or line of the log", async () => {
-  const keys = await Promise.all([proxy, typed].map(({ issuer }) => exportJWK(issuer.signingKey)));
+  const keys = await Promise.all([proxy, typed, roomy].map(({ issuer }) => exportJWK(issuer.signingKey)));
   const secrets = [
     ...presented.flatMap((token) => [token, ...token.split(".")]),
     ...Object.values(PASSWORDS),
     ...keys.map(({ d }) => d!),
   ].filter((secret) => secret.length > 8);
-  const events: Parameters<Observer>[0][] = [...proxy.events, ...typed.events];
+  const events: Parameters<Observer>[0][] = [...proxy.events, ...typed.events, ...roomy.events];
   const texts = {
     "the log as text": logLines({ events }, "text").join(""),
     "the log as JSON": logLines({ events }, "json").join(""),

@@ -63,6 +63,7 @@ export class RunningProxy implements AsyncDisposable {
       await TokenVerifier.create(configuration.issuers, {
         fetch: issuer.fetch,
         now: scenario.now ?? Date.now,
+        maxTokenBytes: configuration.listen.max_token_bytes,
       }),
     );
     const events: (SessionEvent | ProxyEvent)[] = [];
