@@ -5,7 +5,7 @@ import pg from "pg";
 import type { SessionEvent } from "../../lib/observe/events.ts";
 import { RawClient } from "../support/hostile_peer.ts";
 import type { Row } from "../support/postgres_cluster.ts";
-import type { RawConnection } from "../support/raw_connection.ts";
+import { RawConnection } from "../support/raw_connection.ts";
 import {
   concat,
   passwordMessage,
@@ -16,6 +16,7 @@ import {
   startupMessage,
 } from "../support/raw_messages.ts";
 import type { RunningProxy } from "../support/running_proxy.ts";
+import { waitUntil } from "../support/wait_until.ts";
 
 /** URLs by the names of backends; or the URL with more lines of the backend's table. */
 export type BackendUrls = Readonly<Record<string, string | readonly [url: string, ...lines: string[]]>>;
@@ -47,13 +48,15 @@ export interface ClientWish {
 
 /** Rows of a query at a backend, by the driver `pg`. */
 export async function rowsThrough(proxy: RunningProxy, backend: string, statement: string): Promise<Row[]> {
+  const before = proxy.connectionCount;
   const token = await proxy.issuer.mint({ sub: backend });
   const client = new pg.Client({ ...proxy.driverOptions(token), user: backend, database: "postgres" });
-  await client.connect();
   try {
+    await client.connect();
     return (await client.query(statement)).rows;
   } finally {
     await client.end();
+    await noMoreThan(before, proxy);
   }
 }
 
@@ -63,6 +66,7 @@ export async function tokenSent(
   backend: string,
   { database = "postgres", version }: ClientWish = {},
 ): Promise<RawConnection> {
+  const before = proxy.connectionCount;
   const token = await proxy.issuer.mint({ sub: backend });
   const client = await RawClient.connect(proxy.port, { timeoutMs: 10_000 });
   try {
@@ -72,7 +76,12 @@ export async function tokenSent(
     await client.send(startupMessage({ user: backend, database }, version));
     await client.receiveMessage(); // AuthenticationCleartextPassword
     await client.send(passwordMessage(token));
-    return client;
+    return Object.assign(client, {
+      async [Symbol.asyncDispose]() {
+        await RawConnection.prototype[Symbol.asyncDispose].call(client);
+        await noMoreThan(before, proxy);
+      },
+    });
   } catch (thrown) {
     await client[Symbol.asyncDispose]();
     throw thrown;
@@ -139,6 +148,11 @@ export async function refusalThrough(
 /** The fields of an ErrorResponse of the proxy's own that tells this and no more. */
 export function fatal(sqlstate: string, message: string): Record<string, string> {
   return { S: "FATAL", V: "FATAL", C: sqlstate, M: message };
+}
+
+/** A session ends a moment after its client has left: the next test must not inherit it. */
+async function noMoreThan(count: number, proxy: RunningProxy): Promise<void> {
+  await waitUntil(() => proxy.connectionCount <= count, { what: "the session to end" });
 }
 
 /** DataRow (B): an Int16, and for each column its Int32 length and bytes. */

@@ -7,7 +7,15 @@ import { PASSWORDS } from "../support/postgres_roles.ts";
 import type { RawConnection } from "../support/raw_connection.ts";
 import { type RawMessage, SSL_REQUEST, text, typed, untyped } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
-import { backendsToml, type BackendUrls, fatal, refusalThrough, rowsThrough } from "./backend_access.ts";
+import {
+  backendsToml,
+  type BackendUrls,
+  fatal,
+  letIn,
+  refusalThrough,
+  rowOf,
+  rowsThrough,
+} from "./backend_access.ts";
 
 const authority = await createAuthority("backend methods");
 const server = await authority.issueForLoopback();
@@ -108,6 +116,24 @@ Deno.test.each(CASES)("PostgreSQL $major lets the proxy in by $method", async ({
     major,
   }]);
 });
+
+const VERSIONS = POSTGRES_MAJORS.flatMap((major) => [
+  { major, version: "3.0", code: 196608, keyBytes: 4 },
+  { major, version: "3.2", code: 196610, keyBytes: 32 },
+]);
+
+Deno.test.each(VERSIONS)(
+  "PostgreSQL $major serves a client of protocol $version, whose cancel key is the proxy's own",
+  async ({ major, code, keyBytes }) => {
+    await using client = await letIn(proxy, `${major} SCRAM-SHA-256`, { version: code });
+    const key = client.told.find(({ type }) => type === "K")!;
+    assert.equal(key.body.length, 4 + keyBytes);
+    assert.notEqual(
+      String(new DataView(key.body.slice().buffer).getInt32(0)),
+      (await rowOf(client, "SELECT pg_backend_pid()"))[0],
+    );
+  },
+);
 
 Deno.test.each(REFUSED)("B3 PostgreSQL that wants $name is refused", async ({ name }) => {
   const { told, event } = await refusalThrough(proxy, name);
