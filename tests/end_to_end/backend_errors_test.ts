@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { freePort } from "../support/free_port.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
+import { query, readFields } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
 import { tempDirectory } from "../support/temp_directory.ts";
 import { waitUntil } from "../support/wait_until.ts";
@@ -199,3 +200,23 @@ function setEnvironment(variables: Readonly<Record<string, string>>): () => void
     }
   };
 }
+
+Deno.test("B7 a backend killed in a query is announced within a second, as PostgreSQL's crash is to the others", async () => {
+  await using victim = await letIn(proxy, "password in the URL");
+  await using neighbour = await letIn(proxy, "password in the URL");
+  const [pid] = await rowOf(victim, "SELECT pg_backend_pid()");
+  await victim.send(query("SELECT pg_sleep(60)"));
+  const running = () =>
+    cluster.sql("SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active'", [pid]);
+  await waitUntil(async () => (await running()).length === 1, { what: "the query to run" });
+  const startedMs = performance.now();
+  cluster.killBackend(Number(pid));
+  const lost = readFields(await victim.receiveMessage());
+  assert.equal(lost.C, "08006");
+  assert.ok(performance.now() - startedMs < 1_000);
+  const [warning, end] = await neighbour.receiveMessagesUntil("E");
+  assert.equal(readFields(warning).C, "57P02");
+  assert.equal(readFields(end).C, "08006");
+  const isBack = () => rowsThrough(proxy, "password in the URL", "SELECT 1");
+  await waitUntil(isBack, { what: "PostgreSQL to have recovered" });
+});
