@@ -97,12 +97,15 @@ export class Listener implements Disposable {
   }
 }
 
-/** Why no connection can be accepted now: the address is taken, by us, unless there is no descriptor to find that out with. */
+/** What the system says when it can open no more sockets. */
+const OUT_OF_RESOURCES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+
+/** Why no connection can be accepted now: whether there is a descriptor left shows by asking for an address that we hold. */
 function obstacleToAccepting({ host, port }: { host: string; port: number }): Error | null {
   try {
     Deno.listen({ hostname: host, port }).close();
   } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) return error as Error;
+    if (OUT_OF_RESOURCES.includes((error as { code?: string }).code ?? "")) return error as Error;
   }
   return null;
 }
