@@ -113,6 +113,20 @@ testWithPsql18("psql 18 speaks protocol 3.2 when it asks for the latest", async 
   assert.match(stdout, /Protocol Version\|3\.2/);
 });
 
+testWithPsql18("psql 18 speaks protocol 3.2 where the backend speaks only 3.0", async (psql) => {
+  await using older = await ClientScene.start({ major: 17 });
+  const env = {
+    ...older.proxy.libpqEnvironment(older.token),
+    PGUSER: "alice",
+    PGDATABASE: "postgres",
+    ...LATEST,
+  };
+  const { stdout } = await runPsql(psql, ["-At", "-c", "\\conninfo", "-c", "show server_version_num"], {
+    env,
+  });
+  assert.match(stdout, /Protocol Version\|3\.2\n[^]*\n17\d{4}\n$/);
+});
+
 testWithPsql18("A7 Ctrl-C in psql 18 cancels by the longer key of protocol 3.2", async (psql) => {
   assert.match(await interrupt(psql, alice(LATEST)), /ERROR: {2}canceling statement due to user request\n$/);
 });
