@@ -116,8 +116,14 @@ function endpointAddress(endpoint: Endpoint) {
     : { address: endpoint.host, port: endpoint.port };
 }
 
+/** Deno 2.9.6 has one error for every certificate that does not hold: it does not tell an expired one from a stranger's. */
+function reasonOf(error: Error & { readonly code?: unknown }): string {
+  if (error.code !== "UNABLE_TO_VERIFY_LEAF_SIGNATURE") return error.message;
+  return `${error.message}: it has expired, or no authority of sslrootcert has signed it`;
+}
+
 function unreachable(message: string, cause: unknown): PgError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = cause instanceof Error ? reasonOf(cause) : String(cause);
   return new PgError(SQLSTATE.sqlclientUnableToEstablishSqlconnection, message, {
     blame: "backend",
     reason,
