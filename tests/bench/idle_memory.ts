@@ -8,6 +8,9 @@ import { number, printTable, type Row } from "./table.ts";
 /** Sessions opened and closed first: the compiler's and the allocator's share is not that of a session. */
 const WARM_UP_SESSIONS = 200;
 
+/** How many are opened at once; the counts of sessions are multiples of it. */
+const AT_ONCE = 4;
+
 /** How long everything lies still before memory is read, in milliseconds. */
 const SETTLE_MS = 3_000;
 
@@ -47,10 +50,13 @@ async function rowOf(stage: Stage, contender: Contender, sessions: number): Prom
 
 async function openSessions(stage: Stage, entrance: Entrance, count: number): Promise<SessionClient[]> {
   const clients: SessionClient[] = [];
-  for (let opened = 0; opened < count; opened++) {
+  async function open() {
     const client = await SessionClient.open({ ...entrance, transport: "TLS" }, stage.authorityPem);
     clients.push(client);
     await client.query("SELECT 1");
+  }
+  for (let opened = 0; opened < count; opened += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, open));
   }
   return clients;
 }

@@ -27,7 +27,9 @@ export class SessionClient {
     },
     authorityPem: string,
   ): Promise<SessionClient> {
-    const client = new SessionClient(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    conn.setNoDelay(true);
+    const client = new SessionClient(conn);
     try {
       if (transport === "TLS") await client.#startTls(authorityPem);
       await client.#logIn(simpleCredentials);
