@@ -84,9 +84,13 @@ async function openProxy(
   }
 }
 
+const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";
+
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: "another program listens there already; stop it or choose another port",
-  EADDRNOTAVAIL: "this machine has no such address; choose one it has, or 0.0.0.0 for all",
+  // Deno 2.9.6 says so of an address that is not this machine's.
+  EINVAL: NOT_OURS,
+  EADDRNOTAVAIL: NOT_OURS,
   EACCES: "this user may not listen on that port; choose one above 1023",
 };
 

@@ -76,7 +76,7 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
       return {
         level: "error",
         message: "accepting connections paused",
-        fields: { pause_ms: pauseMs, cause },
+        fields: { pause_ms: pauseMs, reason: cause instanceof Error ? cause.message : String(cause) },
       };
     }
     case "issuer_keys_changed": {

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as v from "valibot";
 import { duration } from "../duration.ts";
 
@@ -8,20 +9,24 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-const TOKEN_BYTES_MESSAGE = "must be a whole number of bytes from 256 to 65535";
+/** A PasswordMessage has room for this much: its 65535 bytes count its length and its final zero. */
+const MAX_TOKEN_BYTES = 65530;
 
-const ADDRESS_MESSAGE = 'must be an address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
+const TOKEN_BYTES_MESSAGE = "must be a whole number of bytes from 256 to 65530";
+
+const ADDRESS_MESSAGE = 'must be an IP address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
 
 const address = v.pipe(
   v.string(ADDRESS_MESSAGE),
   v.rawTransform<string, ListenAddress>(({ dataset, addIssue, NEVER }) => {
-    const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(dataset.value);
-    const port = Number(parts?.[3]);
-    if (parts === null || port > 65535) {
-      addIssue({ message: ADDRESS_MESSAGE });
-      return NEVER;
+    // No names: what one stands for is known only when it is looked up, and Deno asks permission for that.
+    const [, ipv6 = "", ipv4 = "", digits] = /^(?:\[(.+)\]|(.+)):(\d{1,5})$/.exec(dataset.value) ?? [];
+    const port = Number(digits);
+    if (isIP(ipv6) === 6 || isIP(ipv4) === 4) {
+      if (port <= 65535) return { host: ipv6 || ipv4, port };
     }
-    return { host: parts[1] ?? parts[2], port };
+    addIssue({ message: ADDRESS_MESSAGE });
+    return NEVER;
   }),
 );
 
@@ -44,7 +49,7 @@ export const listenSchema = v.pipe(
         v.number(TOKEN_BYTES_MESSAGE),
         v.integer(TOKEN_BYTES_MESSAGE),
         v.minValue(256, TOKEN_BYTES_MESSAGE),
-        v.maxValue(65535, TOKEN_BYTES_MESSAGE),
+        v.maxValue(MAX_TOKEN_BYTES, TOKEN_BYTES_MESSAGE),
       ),
       16384,
     ),

@@ -87,6 +87,17 @@ Deno.test("start says that its address is taken", async () => {
   });
 });
 
+Deno.test("start says that its address is not this machine's", async () => {
+  // A documentation address (RFC 5737): no machine has it.
+  await using scene = await configured((toml) => toml.replace("127.0.0.1:0", "192.0.2.1:6432"));
+  assert.deepEqual(await run(["start", "--config", scene.config], { env: scene.env }), {
+    code: 1,
+    stdout: "",
+    stderr:
+      "cannot listen on listen.address: this machine has no such address; choose one it has, or 0.0.0.0 for all\n",
+  });
+});
+
 Deno.test.each<["SIGTERM" | "SIGINT"]>([["SIGTERM"], ["SIGINT"]])(
   "start serves with net and read permission alone until %s, and exits with 0",
   async (signal) => {

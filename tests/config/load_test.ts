@@ -140,7 +140,7 @@ Deno.test.each<[string, string, string[]]>([
     "1: listen.certificate is required: tokens travel only inside TLS (insecure_plaintext = true lets them travel in clear)",
   ]],
   ["an address without a port", changed("[listen]", '[listen]\naddress = "::1"'), [
-    '2: listen.address must be an address and a port, such as "127.0.0.1:6432" or "[::]:6432"',
+    '2: listen.address must be an IP address and a port, such as "127.0.0.1:6432" or "[::]:6432"',
   ]],
   ["a bad pattern", changed('"alice"', '"/(/"'), [
     "16: rules[0].match is not a regular expression of RE2: missing closing ): `(`",

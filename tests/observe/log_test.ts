@@ -165,7 +165,7 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
   ],
   [
     { kind: "accept_paused", cause: "EMFILE", pauseMs: 100 },
-    "error accepting connections paused pause_ms=100 cause=EMFILE",
+    "error accepting connections paused pause_ms=100 reason=EMFILE",
   ],
   [
     { kind: "issuer_keys_changed", issuer: "corp", keys: 2 },

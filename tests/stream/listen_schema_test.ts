@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { listenSchema } from "../../lib/stream/listen_schema.ts";
 
 const CERTIFICATE = { certificate: "server.crt", private_key: "server.key" };
-const ADDRESS = 'must be an address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
+const ADDRESS = 'must be an IP address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
 
 function parse(table: Record<string, unknown>) {
   return v.parse(listenSchema, table);
@@ -27,8 +27,8 @@ Deno.test.each<[string, string, number]>([
   ["0.0.0.0:6432", "0.0.0.0", 6432],
   ["[::]:6432", "::", 6432],
   ["[::ffff:10.0.0.1]:1", "::ffff:10.0.0.1", 1],
-  ["localhost:0", "localhost", 0],
-  ["db-proxy.internal:65535", "db-proxy.internal", 65535],
+  ["127.0.0.1:0", "127.0.0.1", 0],
+  ["10.0.0.1:65535", "10.0.0.1", 65535],
 ])("[listen] takes the address %s apart", (address, host, port) => {
   assert.deepEqual(parse({ ...CERTIFICATE, address }).address, { host, port });
 });
@@ -39,12 +39,15 @@ Deno.test("[listen] takes several addresses", () => {
 });
 
 Deno.test.each<[unknown]>([
-  ["localhost"],
+  ["127.0.0.1"],
   [":6432"],
-  ["localhost:"],
-  ["localhost:65536"],
-  ["localhost:-1"],
-  ["localhost:12 "],
+  ["127.0.0.1:"],
+  ["127.0.0.1:65536"],
+  ["127.0.0.1:-1"],
+  ["127.0.0.1:12 "],
+  ["[127.0.0.1]:6432"],
+  ["256.0.0.1:6432"],
+  ["localhost:6432"],
   ["::1:6432"],
   ["[::1]"],
   ["[localhost]:6432"],
