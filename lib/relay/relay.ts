@@ -64,6 +64,8 @@ export class Relay {
   #held: Promise<void> | null = null;
   /** Settles when our last bytes to the client have left. */
   #farewell: Promise<void> | null = null;
+  /** Settles when the backend has been told that its query is nobody's. */
+  #abandonment: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
@@ -81,6 +83,7 @@ export class Relay {
   async run(): Promise<RelayResult> {
     await Promise.all([this.#carryFromClient(), this.#carryFromBackend()]);
     await this.#farewell;
+    await this.#abandonment;
     clearTimeout(this.#timer);
     return {
       how: this.#how ?? "failed",
@@ -210,13 +213,13 @@ export class Relay {
     this.#settle("failed", error);
     this.#dismissClient(error);
     // The backend does not notice by itself that its query is nobody's.
-    if (!this.activity.isQuiet) void this.#options.sendCancel(() => true);
+    if (!this.activity.isQuiet) this.#abandonment = this.#options.sendCancel(() => true);
     this.#backend.destroy();
   }
 
   /** Leaves the backend alone with nobody's query. */
   #abandon(): void {
-    if (!this.activity.isQuiet) void this.#options.sendCancel(() => true);
+    if (!this.activity.isQuiet) this.#abandonment = this.#options.sendCancel(() => true);
     this.#backend.destroy();
     this.#client.destroy();
   }
