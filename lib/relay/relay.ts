@@ -40,6 +40,9 @@ const HALF_CLOSED_MS = 500;
 /** How long an end that was told to close may take for reading what is left, in milliseconds. */
 const LINGER_MS = 60_000;
 
+/** The same, for one that has said Terminate: it waits for nothing more. */
+const LINGER_TERMINATED_MS = 1_000;
+
 const ERROR_RESPONSE = 0x45; // E
 
 /**
@@ -228,7 +231,8 @@ export class Relay {
   #dismissClient(error?: PgError): void {
     if (this.#farewell !== null) return;
     const lastWords = error !== undefined && this.#backendWalk.isBetweenMessages ? encodeError(error) : EMPTY;
-    this.#after(LINGER_MS, () => this.#client.destroy());
+    const lingerMs = this.activity.isTerminated ? LINGER_TERMINATED_MS : LINGER_MS;
+    this.#after(lingerMs, () => this.#client.destroy());
     // Not awaited: a client slow to read has its last answers still queued in front, and end() waits for all of it.
     if (lastWords.length > 0) void this.#send(lastWords, this.#client);
     this.#farewell = this.#client.end();

@@ -194,6 +194,18 @@ Deno.test("Relay says nothing of a backend that closes at Terminate before the c
   assert.equal((await scene.result).how, "client_left");
 });
 
+Deno.test("Relay waits a second at most for a client that says Terminate and does not close", async () => {
+  const scene = new Scene();
+  await scene.client.write(TERMINATE);
+  assert.deepEqual(await scene.backend.read(), TERMINATE);
+  await scene.backend.end();
+  assert.equal(await scene.client.read(), null);
+  const deadline = AbortSignal.timeout(5_000);
+  const late = new Promise((_, reject) => deadline.addEventListener("abort", () => reject(deadline.reason)));
+  const result = await Promise.race([scene.result, late]) as RelayResult;
+  assert.equal(result.how, "client_left");
+});
+
 Deno.test("S4 a header that makes no sense ends the session with 08P01, and nothing of it reaches the backend", async () => {
   const scene = new Scene();
   await scene.client.write(Uint8Array.of(0x51, 0, 0, 0, 3));
