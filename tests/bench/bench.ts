@@ -6,6 +6,7 @@ import { measureCopy } from "./copy.ts";
 import { measureIdleMemory } from "./idle_memory.ts";
 import { measureLogins } from "./logins.ts";
 import { direct, haproxy, pgbouncer } from "./peers.ts";
+import { Program } from "./program.ts";
 import { proxyProgram } from "./proxy_program.ts";
 import type { Effort } from "./rounds.ts";
 import { setStage, type Stage } from "./stage.ts";
@@ -45,11 +46,24 @@ async function bench(options: Options): Promise<void> {
   const toolbox = findTools();
   for (const sentence of missingTools(toolbox)) console.error(sentence);
   await using resources = new AsyncDisposableStack();
+  endBySignal(resources);
   const stage = await setStage(toolbox, resources);
   const contenders = contendersOn(stage, variants);
   for (const name of options.only) {
     const { needs, run } = MEASURES[name];
     if (needs.every((tool) => toolbox.has(tool))) await run(stage, contenders, effort);
+  }
+}
+
+/** Whatever ends the run ends what it has started: programs first, since what waits for them fails then. */
+function endBySignal(resources: AsyncDisposableStack): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());
+      await Program.endAll();
+      await resources.disposeAsync();
+      Deno.exit(130);
+    });
   }
 }
 

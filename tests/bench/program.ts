@@ -25,6 +25,7 @@ const MICROS_PER_TICK = 10_000;
 
 /** A program that is measured, ended when it goes out of scope. */
 export class Program implements AsyncDisposable {
+  static readonly #running = new Set<Program>();
   readonly #child: Deno.ChildProcess;
   readonly #logFile: string;
   readonly #startedMs = performance.now();
@@ -33,7 +34,11 @@ export class Program implements AsyncDisposable {
   private constructor(child: Deno.ChildProcess, logFile: string) {
     this.#child = child;
     this.#logFile = logFile;
-    child.status.then(() => this.#hasEnded = true);
+    Program.#running.add(this);
+    child.status.then(() => {
+      this.#hasEnded = true;
+      Program.#running.delete(this);
+    });
   }
 
   /** Starts the program, through a shell that sends what it prints to a file and then becomes the program. */
@@ -48,6 +53,11 @@ export class Program implements AsyncDisposable {
       stderr: "null",
     }).spawn();
     return new Program(child, logFile);
+  }
+
+  /** Ends all that were started and are still there: for a run that is broken off. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...Program.#running].map((program) => program[Symbol.asyncDispose]()));
   }
 
   get pid(): number {
