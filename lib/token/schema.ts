@@ -22,7 +22,7 @@ const algorithms = v.pipe(
 
 const table = v.strictObject({
   /** What rules and the log call this issuer. */
-  name: text("name"),
+  name: v.pipe(text("name"), v.description("name the issuer, for rules to call it by")),
   /** The issuer's URL, exactly as its tokens' `iss`: keys are found by OpenID Connect Discovery. */
   url: v.optional(text("url")),
   /** Or: where its key set is. */
@@ -34,7 +34,7 @@ const table = v.strictObject({
   /** Hosts besides the issuer's own that discovery may name for the key set. */
   jwks_hosts: v.optional(texts("jwks_hosts")),
   /** One of these must be in `aud`. */
-  audience: texts("audience"),
+  audience: v.pipe(texts("audience"), v.description("name the audience the tokens must carry")),
   algorithms: v.optional(algorithms, ["ES256", "RS256"]),
   /** Accepted `typ` of the header; without it: none, `JWT` or `at+jwt`. */
   types: v.optional(texts("types")),
