@@ -55,7 +55,7 @@ function* ask(wanted: TlsWanted): Dialogue<StartedTls> {
 
 function* upgrade({ backend, serverName, sslmode, isDirect }: TlsWanted): Dialogue<StartedTls> {
   try {
-    return yield* startTls({ serverName, sslmode, alpnProtocol: "postgresql", isAlpnRequired: isDirect });
+    return yield* startTls({ serverName, sslmode, isAlpnRequired: isDirect });
   } catch (thrown) {
     if (thrown instanceof ConnectTimeout) throw thrown;
     // What went wrong in a handshake names hosts and certificates: it is for the log.

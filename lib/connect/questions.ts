@@ -27,8 +27,7 @@ export interface StartTls {
   /** The name the certificate must be for when `sslmode` is verify-full, and that SNI tells unless it is an address. */
   readonly serverName: string;
   readonly sslmode: Exclude<Sslmode, "disable">;
-  readonly alpnProtocol: "postgresql";
-  /** Whether the backend has to choose that protocol: without SSLRequest only ALPN shows that PostgreSQL is spoken. */
+  /** Whether the backend has to choose our protocol: without SSLRequest only ALPN shows that PostgreSQL is spoken. */
   readonly isAlpnRequired: boolean;
 }
 

@@ -50,12 +50,6 @@ export interface Target {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** What in a {@link Target} may hold captures: where it stands, and its text. */
-export interface TargetTemplate {
-  readonly where: string;
-  readonly text: string;
-}
-
 /** Gives `text` with its captures filled in, each of them passed through `encode`. */
 export type Fill = (text: string, encode: (captured: string) => string) => string;
 
@@ -88,15 +82,6 @@ export function parseTarget(url: string): Target {
   };
   query.end();
   return target;
-}
-
-/** What in `target` may hold captures, for the configuration to check against its rules. */
-export function targetTemplates(target: Target): readonly TargetTemplate[] {
-  return [
-    ...(target.user === undefined ? [] : [{ where: "the user", text: target.user }]),
-    ...(target.database === undefined ? [] : [{ where: "the database", text: target.database }]),
-    ...[...target.parameters].map(([name, text]) => ({ where: `the parameter ${name}`, text })),
-  ];
 }
 
 /**

@@ -26,7 +26,6 @@ Deno.test("negotiateTls() goes on inside TLS when the backend answers S", () => 
       assert.deepEqual(asked, {
         serverName: "db1.example.com",
         sslmode: "verify-full",
-        alpnProtocol: "postgresql",
         isAlpnRequired: false,
       });
       return { certificate };

@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatHost, isLocal } from "../../lib/connect/host.ts";
-import {
-  parseTarget,
-  type Target,
-  TargetError,
-  targetTemplates,
-  withIdentity,
-} from "../../lib/connect/target.ts";
+import { parseTarget, type Target, TargetError, withIdentity } from "../../lib/connect/target.ts";
 import { PgError } from "../../lib/errors.ts";
 
 /** A URL in the manual's section on connection URIs, or like one there, and what it says. */
@@ -218,15 +212,6 @@ Deno.test("parseTarget() gives a target or a TargetError, whatever it reads", ()
       assert.ok(thrown instanceof TargetError, String(thrown));
     }
   }));
-});
-
-Deno.test("targetTemplates() names everything that may hold captures", () => {
-  const target = parseTarget("postgres://\\1@h/db_\\2?application_name=\\{name}");
-  assert.deepEqual(targetTemplates(target), [
-    { where: "the user", text: "\\1" },
-    { where: "the database", text: "db_\\2" },
-    { where: "the parameter application_name", text: "\\{name}" },
-  ]);
 });
 
 Deno.test("withIdentity() fills in user, database and parameters", () => {
