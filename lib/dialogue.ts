@@ -4,7 +4,7 @@ import type { Message } from "./wire/message.ts";
  * What a login asks of the outside, one at a time.
  *
  * A login is a {@link Dialogue}: a generator written in the order it is spoken. It has no sockets, no clock and no
- * randomness; it yields asks, and whoever drives it (`stream/driver.ts`, or a test that plays a script) answers.
+ * randomness; it yields asks, and whoever drives it (`stream/channel.ts`, or a test that plays a script) answers.
  */
 export type Ask =
   | { readonly ask: "send"; readonly bytes: Uint8Array<ArrayBuffer> }
