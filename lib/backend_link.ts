@@ -15,8 +15,8 @@ import type { Host, Target } from "./connect/target.ts";
 import { type Answer, answer } from "./dialogue.ts";
 import type { Secret } from "./secret.ts";
 import { Channel, type ChannelTrace } from "./stream/channel.ts";
-import { dial as dialSocket, secureBackend } from "./stream/dial.ts";
-import type { NodeStream } from "./stream/node_stream.ts";
+import { dial as dialStream, secureBackend } from "./stream/dial.ts";
+import type { ByteStream } from "./stream/byte_stream.ts";
 import { encodeMessage } from "./wire/message.ts";
 import { startupPacket } from "./wire/startup_packet.ts";
 
@@ -37,7 +37,7 @@ export interface BackendLogin {
 
 /** A backend that is ready for the first query. */
 export interface OpenedBackend {
-  readonly stream: NodeStream;
+  readonly stream: ByteStream;
   /** What it sent behind its ReadyForQuery. */
   readonly buffered: Uint8Array;
   readonly reached: Reached;
@@ -48,6 +48,14 @@ export interface OpenedBackend {
 /** How long a cancel may take on its way to the backend, in milliseconds. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
+/** How a backend is opened. */
+export interface OpenBackendOptions {
+  readonly signal: AbortSignal;
+  readonly trace?: ChannelTrace;
+  /** The client's stream is one of Deno's own connections: two of them beside each other cost least. */
+  readonly isBesideConn: boolean;
+}
+
 /**
  * Reaches a backend and logs in.
  *
@@ -55,13 +63,13 @@ const CANCEL_TIMEOUT_MS = 10_000;
  */
 export async function openBackend(
   { access, target, startup }: BackendLogin,
-  { signal, trace }: { readonly signal: AbortSignal; readonly trace?: ChannelTrace },
+  { signal, trace, isBesideConn }: OpenBackendOptions,
 ): Promise<OpenedBackend> {
   using attempt = new Attempt(signal);
-  using channel = new Channel<NodeStream>(null, signal, trace);
+  using channel = new Channel(null, signal, trace);
   const reached = await channel.converse(
     reachBackend(target, { ...access, backend: access.name, startup }),
-    answersOver(channel, access, attempt),
+    answersOver(channel, access, { attempt, isBesideConn }),
   );
   const { backendKey, host } = reached;
   const canceller = backendKey === undefined ? null : new BackendCanceller(access, { host, backendKey });
@@ -90,8 +98,9 @@ export class BackendCanceller {
   async cancel(isStillMeant: () => boolean): Promise<void> {
     using attempt = new Attempt();
     const signal = attempt.begin(CANCEL_TIMEOUT_MS);
-    using channel = new Channel<NodeStream>(await dialSocket(this.#host, signal), signal);
-    await channel.converse(cancelTls(this.#access, this.#host), answersOver(channel, this.#access, attempt));
+    using channel = new Channel(await dialStream(this.#host, { transport: "socket", signal }), signal);
+    const answers = answersOver(channel, this.#access, { attempt, isBesideConn: false });
+    await channel.converse(cancelTls(this.#access, this.#host), answers);
     if (!isStillMeant()) return;
     await channel.say([encodeMessage(startupPacket, { kind: "CancelRequest", ...this.#backendKey })]);
     await channel.untilEnd();
@@ -111,14 +120,16 @@ function* cancelTls({ name, target }: BackendAccess, host: Host) {
 
 /** Who answers what the room `connect/` asks of the outside. */
 function answersOver(
-  channel: Channel<NodeStream>,
+  channel: Channel,
   access: BackendAccess,
-  attempt: Attempt,
+  { attempt, isBesideConn }: { readonly attempt: Attempt; readonly isBesideConn: boolean },
 ): readonly Answer[] {
   return [
     answer(dial, async ({ host, timeoutMs }) => {
       const signal = attempt.begin(timeoutMs);
-      channel.attach(await dialSocket(host, signal), signal);
+      const isPlain = host.kind === "unix" || access.target.sslmode === "disable";
+      const transport = isPlain && isBesideConn ? "conn" : "socket";
+      channel.attach(await dialStream(host, { transport, signal }), signal);
     }),
     answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
       const secured = await secureBackend(channel.detach(), {

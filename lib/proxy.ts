@@ -6,8 +6,9 @@ import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import type { ListenAddress } from "./stream/listen_schema.ts";
+import { ConnListener } from "./stream/conn_listener.ts";
 import { Listener } from "./stream/listener.ts";
-import type { NodeStream } from "./stream/node_stream.ts";
+import type { ByteStream } from "./stream/byte_stream.ts";
 import { createServerCertificate } from "./stream/server_certificate.ts";
 
 /** How a {@link Proxy} runs. */
@@ -19,7 +20,7 @@ export interface ProxyOptions {
 
 /** The listeners and the sessions that came in by them. */
 export class Proxy implements AsyncDisposable {
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: (Listener | ConnListener)[] = [];
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #settings: SessionSettings;
   readonly #house: SessionHouse;
@@ -74,20 +75,22 @@ export class Proxy implements AsyncDisposable {
 
   async #listen(address: ListenAddress): Promise<void> {
     const { observe } = this.#house;
-    const listener = await Listener.open(address, {
-      connection: (stream) => this.#serve(stream),
-      acceptPaused: (cause, pauseMs) => observe({ kind: "accept_paused", cause, pauseMs }),
-    });
+    const events = {
+      connection: (stream: ByteStream) => this.#serve(stream),
+      acceptPaused: (cause: Error, pauseMs: number) => observe({ kind: "accept_paused", cause, pauseMs }),
+    };
+    const isTlsOffered = this.#settings.certificate !== null;
+    const listener = isTlsOffered ? await Listener.open(address, events) : ConnListener.open(address, events);
     this.#listeners.push(listener);
     const { host, port } = listener.address;
     observe({
       kind: "listening",
       address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
-      isTlsOffered: this.#settings.certificate !== null,
+      isTlsOffered,
     });
   }
 
-  #serve(stream: NodeStream): void {
+  #serve(stream: ByteStream): void {
     const session = new Session(stream, { id: ++this.#lastId, settings: this.#settings, house: this.#house });
     this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
   }

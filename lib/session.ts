@@ -11,9 +11,10 @@ import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
 import { acceptTlsOver } from "./stream/accept_tls.ts";
+import { ConnStream } from "./stream/conn_stream.ts";
 import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
-import type { NodeStream } from "./stream/node_stream.ts";
+import type { ByteStream, PeerAddress } from "./stream/byte_stream.ts";
 import { authentication } from "./wire/authentication.ts";
 import { backendKeyData, readyForQuery } from "./wire/backend.ts";
 import { encodeError } from "./wire/error_response.ts";
@@ -39,15 +40,15 @@ export class Session {
   readonly #settings: SessionSettings;
   readonly #house: SessionHouse;
   readonly #connection: { readonly id: number; readonly clientAddress: string };
-  readonly #client: Channel<NodeStream>;
-  readonly #clientPeer: NodeStream["peer"];
+  readonly #client: Channel;
+  readonly #clientPeer: PeerAddress;
   readonly #startedMs: number;
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #login = new AbortController();
   #asked: AskedFor = {};
   #relay: Relay | null = null;
 
-  constructor(stream: NodeStream, options: { id: number; settings: SessionSettings; house: SessionHouse }) {
+  constructor(stream: ByteStream, options: { id: number; settings: SessionSettings; house: SessionHouse }) {
     const { address, port } = stream.peer;
     this.#settings = options.settings;
     this.#house = options.house;
@@ -130,7 +131,11 @@ export class Session {
   ): Promise<OpenedBackend> {
     const access = this.#settings.backends.get(admission.decision.backend)!;
     const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
-    return openBackend(login, { signal: this.#login.signal, trace: this.#trace("backend", ["F", "B"]) });
+    return openBackend(login, {
+      signal: this.#login.signal,
+      trace: this.#trace("backend", ["F", "B"]),
+      isBesideConn: this.#client.stream instanceof ConnStream,
+    });
   }
 
   /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */

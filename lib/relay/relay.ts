@@ -58,13 +58,18 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #clientWalk: HeaderWalk;
   readonly #backendWalk: HeaderWalk;
+  /** A chunk that is only lent cannot be given to an end that keeps it. */
+  readonly #mustCopyIn: boolean;
+  readonly #mustCopyOut: boolean;
   #bytesIn = 0;
   #bytesOut = 0;
   #lastBackendType = 0;
   #how: RelayEnding | null = null;
   #cause: unknown;
-  /** While it is set, nothing of the client goes on to the backend. */
-  #held: Promise<void> | null = null;
+  /** Cancels passed on, by what they mean: who cancels the same twice waits for the same. */
+  readonly #cancels = new Map<number, Promise<void>>();
+  /** Cancels on their last way: while there are any, nothing of the client goes on to the backend. */
+  readonly #deliveries = new Set<Promise<void>>();
   /** Settles when our last bytes to the client have left. */
   #farewell: Promise<void> | null = null;
   /** Settles when the backend has been told that its query is nobody's. */
@@ -75,6 +80,8 @@ export class Relay {
     this.#client = client;
     this.#backend = backend;
     this.#options = options;
+    this.#mustCopyIn = client.lendsChunks && backend.keepsChunks;
+    this.#mustCopyOut = backend.lendsChunks && client.keepsChunks;
     this.#clientWalk = new HeaderWalk((type) => this.activity.frontendMessage(type));
     this.#backendWalk = new HeaderWalk((type, firstByte) => {
       this.#lastBackendType = type;
@@ -112,13 +119,21 @@ export class Relay {
   async cancelQuery(): Promise<void> {
     if (this.activity.isQuiet) return;
     const mark = this.activity.mark();
+    const known = this.#cancels.get(mark);
+    if (known !== undefined) return await known;
+    const cancel = this.#cancel(mark).finally(() => this.#cancels.delete(mark));
+    this.#cancels.set(mark, cancel);
+    await cancel;
+  }
+
+  async #cancel(mark: number): Promise<void> {
     const delivered = Promise.withResolvers<void>();
     await this.#options.sendCancel(() => {
       if (this.activity.isPast(mark)) return false;
-      this.#held = delivered.promise;
+      this.#deliveries.add(delivered.promise);
       return true;
     });
-    if (this.#held === delivered.promise) this.#held = null;
+    this.#deliveries.delete(delivered.promise);
     delivered.resolve();
   }
 
@@ -133,9 +148,9 @@ export class Relay {
         // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
         // lose our last words on their way.
         if (this.#how !== null || !this.#walkOver(chunk, this.#clientWalk)) continue;
-        if (this.#held !== null) await this.#held;
+        while (this.#deliveries.size > 0) await Promise.all(this.#deliveries);
         this.#bytesIn += chunk.length;
-        await this.#send(chunk, this.#backend);
+        await this.#send(this.#mustCopyIn ? chunk.slice() : chunk, this.#backend);
       }
       this.#clientEnded();
     } catch (error) {
@@ -153,7 +168,7 @@ export class Relay {
       ) {
         if (!this.#walkOver(chunk, this.#backendWalk)) continue;
         this.#bytesOut += chunk.length;
-        await this.#send(chunk, this.#client);
+        await this.#send(this.#mustCopyOut ? chunk.slice() : chunk, this.#client);
       }
       this.#backendGone();
     } catch (error) {

@@ -2,7 +2,8 @@ import { TLSSocket } from "node:tls";
 import { PgError, protocolViolation } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { untilAborted } from "./channel.ts";
-import { NodeStream } from "./node_stream.ts";
+import type { ByteStream } from "./byte_stream.ts";
+import { NodeStream, socketOf } from "./node_stream.ts";
 import type { ServerCertificate } from "./server_certificate.ts";
 
 /** The one application protocol spoken here, by its ALPN name. */
@@ -26,10 +27,10 @@ export interface AcceptTlsOptions {
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
  * @throws {PgError} 08P01 when the handshake fails
  */
-export async function acceptTlsOver(stream: NodeStream, options: AcceptTlsOptions): Promise<NodeStream> {
+export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOptions): Promise<ByteStream> {
   const { peer } = stream;
   const isDirect = options.begun !== undefined;
-  const carrier = stream.handOver(options.begun);
+  const carrier = socketOf(stream, options.begun);
   const socket = new TLSSocket(carrier, {
     isServer: true,
     secureContext: options.certificate.secureContext,

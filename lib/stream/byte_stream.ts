@@ -41,15 +41,21 @@ export interface ByteStream extends Disposable {
   /** `null` outside TLS. */
   readonly tls: TlsDetails | null;
 
+  /** A chunk read is good only until the next `read`: the stream reads into the same buffer again. */
+  readonly lendsChunks: boolean;
+  /** What is written may still be needed when `write` has settled. */
+  readonly keepsChunks: boolean;
+
   /**
-   * The next chunk, which then belongs to the caller; `null` when the peer has sent its last byte.
+   * The next chunk, which then belongs to the caller unless the stream {@link lendsChunks}; `null` when the peer has sent
+   * its last byte.
    *
    * @throws {StreamBroken} when it breaks, or is let go by `destroy`
    */
   read(): Promise<Uint8Array | null>;
 
   /**
-   * Sends bytes, which then belong to the stream; settles when it takes more.
+   * Sends bytes; settles when it takes more.
    *
    * @throws {StreamBroken} when it breaks, or is let go by `destroy`
    */

@@ -16,23 +16,23 @@ export interface ChannelTrace {
  *
  * The one deadline is the signal it is given: when that aborts, whatever is awaited fails with the signal's reason.
  */
-export class Channel<S extends ByteStream = ByteStream> implements Disposable {
+export class Channel implements Disposable {
   readonly #trace: ChannelTrace | undefined;
   readonly #deadline: AbortSignal;
   /** The deadline, or that of the stream attached. */
   #signal: AbortSignal;
-  #stream: S | null;
+  #stream: ByteStream | null;
   #framing = new Framing();
   #unsent: Uint8Array[] = [];
 
-  constructor(stream: S | null, signal: AbortSignal, trace?: ChannelTrace) {
+  constructor(stream: ByteStream | null, signal: AbortSignal, trace?: ChannelTrace) {
     this.#stream = stream;
     this.#trace = trace;
     this.#deadline = this.#signal = signal;
   }
 
   /** The stream spoken over. */
-  get stream(): S {
+  get stream(): ByteStream {
     if (this.#stream === null) throw new Error("nothing is connected to this channel");
     return this.#stream;
   }
@@ -90,7 +90,7 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
   }
 
   /** Goes on over another stream: the same connection inside TLS, or the next host with a deadline of its own. */
-  attach(stream: S, signal: AbortSignal = this.#signal): void {
+  attach(stream: ByteStream, signal: AbortSignal = this.#signal): void {
     this.#stream = stream;
     this.#signal = signal;
     this.#framing = new Framing();
@@ -98,7 +98,7 @@ export class Channel<S extends ByteStream = ByteStream> implements Disposable {
   }
 
   /** Gives up the stream, to another owner who will end it. */
-  detach(): S {
+  detach(): ByteStream {
     const stream = this.stream;
     this.#stream = null;
     return stream;

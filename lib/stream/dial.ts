@@ -4,7 +4,9 @@ import { PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { ALPN_PROTOCOL, handshake } from "./accept_tls.ts";
 import { untilAborted } from "./channel.ts";
-import { NodeStream } from "./node_stream.ts";
+import type { ByteStream } from "./byte_stream.ts";
+import { ConnStream } from "./conn_stream.ts";
+import { NodeStream, socketOf } from "./node_stream.ts";
 
 /** Where a backend listens. */
 export type Endpoint =
@@ -29,15 +31,51 @@ export interface BackendTls {
   readonly signal: AbortSignal;
 }
 
-/** Seconds without traffic after which TCP itself asks whether the peer is still there. */
+/** Time without traffic after which TCP itself asks whether the peer is still there, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
+
+/** How a connection is made. */
+export interface DialOptions {
+  /** `socket`: of `node:net`, which can go on inside TLS. `conn`: Deno's own, which cannot, and costs less. */
+  readonly transport: "socket" | "conn";
+  readonly signal: AbortSignal;
+}
 
 /**
  * Connects to a backend, outside TLS as yet.
  *
  * @throws {PgError} 08001 when it cannot be reached
  */
-export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<NodeStream> {
+export async function dial(endpoint: Endpoint, options: DialOptions): Promise<ByteStream> {
+  const { transport, signal } = options;
+  try {
+    return await (transport === "conn" ? dialConn : dialSocket)(endpoint, signal);
+  } catch (error) {
+    throw error instanceof PgError ? error : unreachable("could not connect to the backend", error);
+  }
+}
+
+async function dialConn(endpoint: Endpoint, signal: AbortSignal): Promise<ByteStream> {
+  const connecting = endpoint.kind === "unix"
+    ? Deno.connect({ transport: "unix", path: endpoint.path })
+    : connectTcp(endpoint.host, endpoint.port);
+  try {
+    return new ConnStream(await untilAborted<Deno.Conn>(connecting, signal), endpointAddress(endpoint));
+  } catch (error) {
+    // What is still connecting is closed when it comes too late.
+    connecting.then((conn) => conn.close(), () => {});
+    throw error;
+  }
+}
+
+async function connectTcp(hostname: string, port: number): Promise<Deno.Conn> {
+  const conn = await Deno.connect({ hostname, port });
+  conn.setNoDelay(true);
+  conn.setKeepAlive(true);
+  return conn;
+}
+
+async function dialSocket(endpoint: Endpoint, signal: AbortSignal): Promise<ByteStream> {
   let socket: Socket | undefined;
   try {
     socket = connect({
@@ -50,7 +88,7 @@ export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<Nod
     return new NodeStream(socket, { peer: endpointAddress(endpoint) });
   } catch (error) {
     socket?.destroy();
-    throw error instanceof PgError ? error : unreachable("could not connect to the backend", error);
+    throw error;
   }
 }
 
@@ -63,9 +101,9 @@ export async function dial(endpoint: Endpoint, signal: AbortSignal): Promise<Nod
  *
  * @throws {PgError} 08001 when the handshake fails or the certificate is not good
  */
-export async function secureBackend(stream: NodeStream, tls: BackendTls): Promise<NodeStream> {
+export async function secureBackend(stream: ByteStream, tls: BackendTls): Promise<ByteStream> {
   const { peer } = stream;
-  const carrier = stream.handOver();
+  const carrier = socketOf(stream);
   const socket = connectTls(secureOptions(carrier, tls));
   try {
     await untilAborted(handshake(socket, "secureConnect"), tls.signal);

@@ -1,20 +1,21 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { ByteStream } from "./byte_stream.ts";
 import { NodeStream } from "./node_stream.ts";
 
 /** What a listener tells its owner. */
 export interface ListenerEvents {
-  readonly connection: (stream: NodeStream) => void;
+  readonly connection: (stream: ByteStream) => void;
   /** Accepting failed, for want of file descriptors say: the listener goes on after a pause. */
   readonly acceptPaused: (error: Error, pauseMs: number) => void;
 }
 
 /** Time between two attempts to accept again, in milliseconds. */
-const PAUSE_MS = 1000;
+export const PAUSE_MS = 1000;
 
 /** Connections the system keeps waiting for us; it cuts this to what it allows. */
 const BACKLOG = 511;
 
-/** A TCP port on which clients come in. */
+/** A TCP port on which clients come in and TLS is offered: `node:net`, whose sockets `node:tls` can go on over. */
 export class Listener implements Disposable {
   readonly #server: Server;
   readonly #events: ListenerEvents;

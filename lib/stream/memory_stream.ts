@@ -12,6 +12,8 @@ export function memoryPair(): [ByteStream, ByteStream] {
 
 class MemoryStream implements ByteStream {
   readonly tls = null;
+  readonly lendsChunks = false;
+  readonly keepsChunks = true;
   readonly peer: PeerAddress;
   readonly #incoming: Pipe;
   readonly #outgoing: Pipe;

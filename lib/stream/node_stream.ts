@@ -13,6 +13,8 @@ export interface NodeStreamOptions {
 /** A {@link ByteStream} over a socket of `node:net` or `node:tls`. */
 export class NodeStream implements ByteStream {
   readonly peer: PeerAddress;
+  readonly lendsChunks = false;
+  readonly keepsChunks = true;
   readonly #socket: Socket;
   /** Inside TLS, the socket that the records come by. */
   readonly #carrier: Socket | null;
@@ -57,7 +59,8 @@ export class NodeStream implements ByteStream {
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
     // Deno 2.9 fails with EPERM when nothing is written inside TLS.
     if (bytes.length === 0 || this.#socket.write(bytes)) return WRITTEN;
-    this.#writer = Promise.withResolvers();
+    // Last words may be written while another write waits: both wait for the same.
+    this.#writer ??= Promise.withResolvers();
     return this.#writer.promise;
   }
 
@@ -140,6 +143,12 @@ export class NodeStream implements ByteStream {
     this.#writer?.reject(broken);
     this.#reader = this.#writer = null;
   };
+}
+
+/** The socket of a stream that can go on inside TLS, with `bytes` and all that was not read in front of it. */
+export function socketOf(stream: ByteStream, bytes?: Uint8Array): Socket {
+  if (stream instanceof NodeStream) return stream.handOver(bytes);
+  throw new TypeError("only a stream over node:net can go on inside TLS");
 }
 
 /** Reading at the socket itself, which `node:net` has no public word for. */

@@ -7,7 +7,6 @@ import { parseTarget } from "../../lib/connect/target.ts";
 import { answer } from "../../lib/dialogue.ts";
 import { Channel } from "../../lib/stream/channel.ts";
 import * as sockets from "../../lib/stream/dial.ts";
-import type { NodeStream } from "../../lib/stream/node_stream.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
 import { PASSWORDS, type TestRole } from "../support/postgres_roles.ts";
@@ -95,11 +94,15 @@ async function reach(cluster: PostgresCluster, attempt: Attempt): Promise<Reache
   const parameters = new Map([["user", role], ["database", "postgres"]]);
   const startup = { protocolVersion: { major: 3, minor: 2 }, parameters };
   const deadline = AbortSignal.timeout(SIGNAL_MS);
-  using channel = new Channel<NodeStream>(null, deadline);
+  using channel = new Channel(null, deadline);
   return await channel.converse(
     reachBackend(target, { backend: "orders", startup, requireAuth, channelBinding }),
     [
-      answer(dial, async ({ host }) => channel.attach(await sockets.dial(host, deadline))),
+      answer(
+        dial,
+        async ({ host }) =>
+          channel.attach(await sockets.dial(host, { transport: "socket", signal: deadline })),
+      ),
       answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
         const secured = await sockets.secureBackend(channel.detach(), {
           mode: sslmode,

@@ -3,7 +3,6 @@ import { acceptTlsOver } from "../../lib/stream/accept_tls.ts";
 import type { ByteStream } from "../../lib/stream/byte_stream.ts";
 import { dial, secureBackend } from "../../lib/stream/dial.ts";
 import { Listener } from "../../lib/stream/listener.ts";
-import type { NodeStream } from "../../lib/stream/node_stream.ts";
 import { createServerCertificate } from "../../lib/stream/server_certificate.ts";
 import { type Authority, createAuthority } from "../support/certificates.ts";
 
@@ -109,17 +108,20 @@ async function fromTlsBackend(authority: Authority): Promise<Pair> {
 }
 
 /** A stream that came in by a {@link Listener}, and its client. */
-async function accepted(): Promise<{ stream: NodeStream; peer: Deno.TcpConn }> {
-  const coming = Promise.withResolvers<NodeStream>();
+async function accepted(): Promise<{ stream: ByteStream; peer: Deno.TcpConn }> {
+  const coming = Promise.withResolvers<ByteStream>();
   const events = { connection: coming.resolve, acceptPaused: coming.reject };
   using listener = await Listener.open({ host: "127.0.0.1", port: 0 }, events);
   const peer = await Deno.connect({ hostname: "127.0.0.1", port: listener.address.port });
   return { stream: await coming.promise, peer };
 }
 
-function dialled(address: Deno.Addr): Promise<NodeStream> {
+function dialled(address: Deno.Addr): Promise<ByteStream> {
   const { port } = address as Deno.NetAddr;
-  return dial({ kind: "tcp", host: "127.0.0.1", port }, AbortSignal.timeout(5_000));
+  return dial({ kind: "tcp", host: "127.0.0.1", port }, {
+    transport: "socket",
+    signal: AbortSignal.timeout(5_000),
+  });
 }
 
 function pairOf(stream: ByteStream, peer: Deno.Conn): Pair {

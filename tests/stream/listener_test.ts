@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { Listener } from "../../lib/stream/listener.ts";
-import type { NodeStream } from "../../lib/stream/node_stream.ts";
+import type { ByteStream } from "../../lib/stream/byte_stream.ts";
 import { RawClient } from "../support/hostile_peer.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 
 /** Listens, and keeps what happens. */
 async function listen(where = LOOPBACK) {
-  const accepted = Promise.withResolvers<NodeStream>();
+  const accepted = Promise.withResolvers<ByteStream>();
   const pauses: Error[] = [];
   const listener = await Listener.open(where, {
     connection: accepted.resolve,

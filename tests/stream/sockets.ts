@@ -1,23 +1,34 @@
 import { Listener } from "../../lib/stream/listener.ts";
 import { dial } from "../../lib/stream/dial.ts";
-import type { NodeStream } from "../../lib/stream/node_stream.ts";
+import type { ByteStream } from "../../lib/stream/byte_stream.ts";
+import { ConnListener } from "../../lib/stream/conn_listener.ts";
+import { NodeStream } from "../../lib/stream/node_stream.ts";
 
 /** Both ends of one connection over loopback, closed when they go out of scope. */
-export interface SocketPair extends Disposable {
+export interface SocketPair<S extends ByteStream = NodeStream> extends Disposable {
   /** The end that dialled. */
-  readonly client: NodeStream;
+  readonly client: S;
   /** The end that was accepted. */
-  readonly server: NodeStream;
+  readonly server: S;
 }
 
 /** Connects two {@link NodeStream}s over real sockets. */
 export async function socketPair(): Promise<SocketPair> {
-  const accepted = Promise.withResolvers<NodeStream>();
-  using listener = await Listener.open({ host: "127.0.0.1", port: 0 }, {
-    connection: accepted.resolve,
-    acceptPaused: accepted.reject,
-  });
-  const client = await dial({ kind: "tcp", ...listener.address }, AbortSignal.timeout(5000));
+  const { client, server, ...rest } = await pairOf("socket");
+  if (client instanceof NodeStream && server instanceof NodeStream) return { client, server, ...rest };
+  throw new TypeError("these are no sockets of node:net");
+}
+
+/** Connects two streams over real sockets of this kind. */
+export async function pairOf(transport: "socket" | "conn"): Promise<SocketPair<ByteStream>> {
+  const accepted = Promise.withResolvers<ByteStream>();
+  const events = { connection: accepted.resolve, acceptPaused: accepted.reject };
+  const where = { host: "127.0.0.1", port: 0 };
+  using listener = transport === "conn"
+    ? ConnListener.open(where, events)
+    : await Listener.open(where, events);
+  const signal = AbortSignal.timeout(5000);
+  const client = await dial({ kind: "tcp", ...listener.address }, { transport, signal });
   const server = await accepted.promise;
   return {
     client,
@@ -30,8 +41,10 @@ export async function socketPair(): Promise<SocketPair> {
 }
 
 /** All that a stream gives until its peer ends. */
-export async function readToEnd(stream: NodeStream): Promise<Uint8Array> {
+export async function readToEnd(stream: ByteStream): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for (let chunk = await stream.read(); chunk !== null; chunk = await stream.read()) chunks.push(chunk);
+  for (let chunk = await stream.read(); chunk !== null; chunk = await stream.read()) {
+    chunks.push(chunk.slice());
+  }
   return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }

@@ -3,6 +3,7 @@ import { connect as connectTls } from "node:tls";
 import type { PgError } from "../../lib/errors.ts";
 import { acceptTlsOver } from "../../lib/stream/accept_tls.ts";
 import { type BackendTls, dial, secureBackend } from "../../lib/stream/dial.ts";
+import type { ByteStream } from "../../lib/stream/byte_stream.ts";
 import type { NodeStream } from "../../lib/stream/node_stream.ts";
 import { createServerCertificate, type ServerCertificate } from "../../lib/stream/server_certificate.ts";
 import { createAuthority, type IssuedCertificate } from "../support/certificates.ts";
@@ -34,7 +35,7 @@ function serverCertificate(issued: IssuedCertificate): ServerCertificate {
   });
 }
 
-function accept(stream: NodeStream, issued: IssuedCertificate, begun?: Uint8Array): Promise<NodeStream> {
+function accept(stream: ByteStream, issued: IssuedCertificate, begun?: Uint8Array): Promise<ByteStream> {
   return acceptTlsOver(stream, {
     certificate: serverCertificate(issued),
     begun,
@@ -42,7 +43,7 @@ function accept(stream: NodeStream, issued: IssuedCertificate, begun?: Uint8Arra
   });
 }
 
-function secure(stream: NodeStream, tls: Partial<BackendTls> = {}): Promise<NodeStream> {
+function secure(stream: ByteStream, tls: Partial<BackendTls> = {}): Promise<ByteStream> {
   return secureBackend(stream, {
     mode: "verify-full",
     host: "localhost",
@@ -54,7 +55,7 @@ function secure(stream: NodeStream, tls: Partial<BackendTls> = {}): Promise<Node
 }
 
 /** Both ends inside TLS. */
-async function tlsPair(pair: SocketPair): Promise<SocketPair> {
+async function tlsPair(pair: SocketPair): Promise<SocketPair<ByteStream>> {
   const [server, client] = await Promise.all([accept(pair.server, certificates.good), secure(pair.client)]);
   return {
     client,
@@ -215,7 +216,7 @@ Deno.test("secureBackend() throws 08001 when the backend leaves in the middle", 
 
 Deno.test("dial() throws 08001 when nobody listens", async () => {
   const endpoint = { kind: "tcp", host: "127.0.0.1", port: freePort() } as const;
-  await assert.rejects(dial(endpoint, AbortSignal.timeout(5000)), {
+  await assert.rejects(dial(endpoint, { transport: "socket", signal: AbortSignal.timeout(5000) }), {
     sqlstate: "08001",
     message: "could not connect to the backend",
     blame: "backend",
@@ -224,12 +225,17 @@ Deno.test("dial() throws 08001 when nobody listens", async () => {
 
 Deno.test("dial() throws 08001 when there is no such socket", async () => {
   const endpoint = { kind: "unix", path: "/nonexistent/.s.PGSQL.5432" } as const;
-  await assert.rejects(dial(endpoint, AbortSignal.timeout(5000)), { sqlstate: "08001" });
+  await assert.rejects(dial(endpoint, { transport: "socket", signal: AbortSignal.timeout(5000) }), {
+    sqlstate: "08001",
+  });
 });
 
 Deno.test("dial() ends with its signal", async () => {
   const endpoint = { kind: "tcp", host: "127.0.0.1", port: freePort() } as const;
-  await assert.rejects(dial(endpoint, AbortSignal.abort(new Error("too late"))), { sqlstate: "08001" });
+  await assert.rejects(
+    dial(endpoint, { transport: "socket", signal: AbortSignal.abort(new Error("too late")) }),
+    { sqlstate: "08001" },
+  );
 });
 
 /** Whether a server's certificate passes. */
