@@ -27,7 +27,8 @@ export type Compiled = { readonly ok: true } | { readonly ok: false; readonly wh
 /** What the executable must print when asked for its version. */
 export const VERSION_TEXT = `pg-auth-proxy ${config.version}\n`;
 
-const PERMISSIONS = ["--no-prompt", "--allow-net", "--allow-read"];
+/** The flags of `deno task start`: its permissions, and those of V8. */
+const FLAGS = config.tasks.start.command.split(" ").filter((word) => word.startsWith("--"));
 const THE_RIGHT_DENORT = `set DENORT_BIN to the path of the denort that belongs to Deno ${Deno.version.deno}`;
 
 /** Compiles `entry` into `output`; nothing is written there unless the executable has shown to be our program. */
@@ -35,7 +36,7 @@ export async function compile({ entry, output, ...options }: CompileOptions): Pr
   const directory = await Deno.makeTempDir({ prefix: "pg-auth-proxy-compile-" });
   try {
     const executable = join(directory, basename(output));
-    const compiled = await callCompiler([...PERMISSIONS, "--output", executable, entry], options);
+    const compiled = await callCompiler([...FLAGS, "--output", executable, entry], options);
     if (!compiled.ok) return compiled;
     if (!await printsVersion(executable, options.versionTimeoutMs)) {
       return {

@@ -26,8 +26,12 @@ const STATUS: { readonly [byte: number]: TransactionStatus } = { 0x49: "I", 0x54
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 export class Activity {
-  /** Runs of requests not answered yet, oldest first: which are Syncs matters to COPY. */
-  readonly #awaited: { isSync: boolean; count: number }[] = [];
+  /**
+   * Runs of requests not answered yet, from `#oldest` on: so many others where positive, so many Syncs where negative, for
+   * which are Syncs matters to COPY. Numbers, and none is ever shifted out: a client may pipeline a million runs.
+   */
+  #runs: number[] = [];
+  #oldest = 0;
   #hasUnsynced = false;
   #isCopyingIn = false;
   #status: TransactionStatus = "I";
@@ -43,7 +47,7 @@ export class Activity {
 
   /** Nothing is asked and unanswered: there is no query a cancel could mean. */
   get isQuiet(): boolean {
-    return this.#awaited.length === 0 && !this.#hasUnsynced;
+    return this.#runs.length === 0 && !this.#hasUnsynced;
   }
 
   /** Quiet, and outside a transaction: the session can be ended and nothing is lost. */
@@ -112,24 +116,38 @@ export class Activity {
 
   #await(isSync: boolean): void {
     this.#asked++;
-    const last = this.#awaited.at(-1);
-    if (last?.isSync === isSync) last.count++;
-    else this.#awaited.push({ isSync, count: 1 });
+    const one = isSync ? -1 : 1;
+    const last = this.#runs.length - 1;
+    if (last >= 0 && this.#runs[last] * one > 0) this.#runs[last] += one;
+    else this.#runs.push(one);
   }
 
   #answer(): void {
-    const first = this.#awaited[0];
-    if (first === undefined) return;
+    const run = this.#runs[this.#oldest];
+    if (run === undefined) return;
     this.#settled++;
-    if (--first.count === 0) this.#awaited.shift();
+    this.#runs[this.#oldest] = run - Math.sign(run);
+    if (Math.abs(run) === 1) this.#oldest++;
+    // Cut off only when half of them are over: each then costs the same, however many there are.
+    if (this.#oldest * 2 >= this.#runs.length) this.#keep(this.#runs.slice(this.#oldest));
   }
 
   /** Syncs sent ahead of the news that a COPY has begun are read in copy-in mode, and so ignored. */
   #forgetSyncs(): void {
-    const syncs = this.#awaited.filter((run) => run.isSync);
-    if (syncs.length === 0) return;
-    for (const { count } of syncs) this.#settled += count;
+    let syncs = 0;
+    let others = 0;
+    for (const run of this.#runs.slice(this.#oldest)) {
+      if (run < 0) syncs -= run;
+      else others += run;
+    }
+    if (syncs === 0) return;
+    this.#settled += syncs;
     this.#hasUnsynced = true;
-    this.#awaited.splice(0, this.#awaited.length, ...this.#awaited.filter((run) => !run.isSync));
+    this.#keep(others === 0 ? [] : [others]);
+  }
+
+  #keep(runs: number[]): void {
+    this.#runs = runs;
+    this.#oldest = 0;
   }
 }

@@ -26,7 +26,7 @@ export class DocumentUnavailable extends Error {
 export async function fetchDocument(url: URL, options: FetchOptions): Promise<Record<string, unknown>> {
   if (url.protocol !== "https:" && !(url.protocol === "http:" && options.insecureHttp)) {
     throw new DocumentUnavailable(
-      `${url} is not https; use an https URL, or set insecure_http = true for a test`,
+      `${nameOf(url)} is not https; use an https URL, or set insecure_http = true for a test`,
     );
   }
   const text = await fetchText(url, options);
@@ -35,13 +35,13 @@ export async function fetchDocument(url: URL, options: FetchOptions): Promise<Re
     value = JSON.parse(text);
   } catch {
     throw new DocumentUnavailable(
-      `${url} did not answer with JSON; compare the URL with the issuer's documentation`,
+      `${nameOf(url)} did not answer with JSON; compare the URL with the issuer's documentation`,
     );
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
   }
-  throw new DocumentUnavailable(`${url} did not answer with a JSON object`);
+  throw new DocumentUnavailable(`${nameOf(url)} did not answer with a JSON object`);
 }
 
 async function fetchText(
@@ -58,17 +58,28 @@ async function fetchText(
     });
     if (!response.ok) {
       await response.body?.cancel();
-      throw new DocumentUnavailable(`${url} answered ${describeStatus(response)}`);
+      throw new DocumentUnavailable(`${nameOf(url)} answered ${describeStatus(response)}`);
     }
     return await readText(response, url);
   } catch (error) {
     if (error instanceof DocumentUnavailable) throw error;
     if (deadline.signal.aborted) {
-      throw new DocumentUnavailable(`${url} did not answer within ${timeoutMs} ms`);
+      throw new DocumentUnavailable(`${nameOf(url)} did not answer within ${timeoutMs} ms`);
     }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DocumentUnavailable(`${url} could not be fetched: ${reason}`);
+    throw new DocumentUnavailable(`${nameOf(url)} could not be fetched: ${whyNotFetched(error)}`);
   }
+}
+
+/** A URL as the log may show it: a query may hold a key of ours. */
+function nameOf({ origin, pathname }: URL): string {
+  return origin + pathname;
+}
+
+/** Deno 2.9.6 says "fetch failed", and only in the cause what has failed: the name, the connection, the certificate. */
+function whyNotFetched(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return message.replace(/^error sending request for url \(\S*\): /, "");
 }
 
 function describeStatus({ status, type }: Response): string {
@@ -85,7 +96,7 @@ async function readText(response: Response, url: URL): Promise<string> {
     length += chunk.byteLength;
     // Leaving the loop by a throw cancels the body.
     if (length > MAX_DOCUMENT_BYTES) {
-      throw new DocumentUnavailable(`${url} answered with more than ${MAX_DOCUMENT_BYTES} bytes`);
+      throw new DocumentUnavailable(`${nameOf(url)} answered with more than ${MAX_DOCUMENT_BYTES} bytes`);
     }
     text += decoder.decode(chunk, { stream: true });
   }

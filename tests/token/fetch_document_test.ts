@@ -127,7 +127,14 @@ Deno.test("fetchDocument() refuses invalid UTF-8", async () => {
 Deno.test("fetchDocument() says that nobody listens", async () => {
   const server = serve(() => new Response());
   await server[Symbol.asyncDispose]();
-  await assert.rejects(fetchDocument(server.url, options), /could not be fetched: /);
+  await assert.rejects(fetchDocument(server.url, options), /could not be fetched: .*Connection refused/);
+});
+
+Deno.test("T17 fetchDocument() names a URL without its query", async () => {
+  const server = serve(() => new Response());
+  await server[Symbol.asyncDispose]();
+  const fetching = fetchDocument(new URL("?api_key=hunter2", server.url), options);
+  await assert.rejects(fetching, ({ message }: Error) => message.includes("/jwks") && !/api_key/.test(message));
 });
 
 Deno.test.each(
