@@ -134,7 +134,10 @@ Deno.test("T17 fetchDocument() names a URL without its query", async () => {
   const server = serve(() => new Response());
   await server[Symbol.asyncDispose]();
   const fetching = fetchDocument(new URL("?api_key=hunter2", server.url), options);
-  await assert.rejects(fetching, ({ message }: Error) => message.includes("/jwks") && !/api_key/.test(message));
+  await assert.rejects(
+    fetching,
+    ({ message }: Error) => message.includes("/jwks") && !/api_key/.test(message),
+  );
 });
 
 Deno.test.each(
