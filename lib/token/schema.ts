@@ -12,6 +12,11 @@ const texts = (key: string) =>
     v.nonEmpty(`"${key}" must have at least one element`),
   );
 
+const hosts = v.pipe(
+  texts("jwks_hosts"),
+  v.everyItem(isHost, '"jwks_hosts" must be hosts alone, as "keys.example.com" or "keys.example.com:8443"'),
+);
+
 const algorithms = v.pipe(
   v.array(
     v.picklist(ALGORITHM_NAMES, `"algorithms" may hold only ${ALGORITHM_NAMES.join(", ")}`),
@@ -32,7 +37,7 @@ const table = v.strictObject({
   /** The `iss` to expect, with `jwks_url` or `signing_keys`. */
   issuer: v.optional(text("issuer")),
   /** Hosts besides the issuer's own that discovery may name for the key set. */
-  jwks_hosts: v.optional(texts("jwks_hosts")),
+  jwks_hosts: v.optional(hosts),
   /** One of these must be in `aud`. */
   audience: v.pipe(texts("audience"), v.description("name the audience the tokens must carry")),
   algorithms: v.optional(algorithms, ["ES256", "RS256"]),
@@ -122,6 +127,11 @@ function isUrl(value: string | undefined, allowed = { query: false }): boolean {
   if (url === null || !["https:", "http:"].includes(url.protocol)) return false;
   return url.username === "" && url.password === "" && !value.includes("#") &&
     (allowed.query || !value.includes("?"));
+}
+
+/** As a URL's `host` has it: in small letters, and a port only where it is not that of https. */
+function isHost(value: string): boolean {
+  return URL.parse(`https://${value}`)?.host === value;
 }
 
 function isSecure(value: string | undefined, insecureHttp: boolean): boolean {

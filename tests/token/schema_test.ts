@@ -70,6 +70,21 @@ Deno.test.each([
     'Remove "issuer": with "url" the tokens\' iss must be that URL itself',
   ],
   [
+    "a host that is none",
+    { ...GOOD, jwks_hosts: ["keys example"] },
+    '"jwks_hosts" must be hosts alone, as "keys.example.com" or "keys.example.com:8443"',
+  ],
+  [
+    "a host that is a URL",
+    { ...GOOD, jwks_hosts: ["https://keys.example.com"] },
+    '"jwks_hosts" must be hosts alone, as "keys.example.com" or "keys.example.com:8443"',
+  ],
+  [
+    "a host with a path",
+    { ...GOOD, jwks_hosts: ["keys.example.com/jwks"] },
+    '"jwks_hosts" must be hosts alone, as "keys.example.com" or "keys.example.com:8443"',
+  ],
+  [
     "jwks_hosts with jwks_url",
     { ...WITH_JWKS, jwks_hosts: ["a"] },
     '"jwks_hosts" is only for issuers with "url"',
