@@ -10,7 +10,7 @@ const SPEECH = ["wire", "dialogue", ...LEAVES];
 /**
  * Who may import whom: a file or a room of `lib/`, and what of `lib/` it may import besides itself.
  *
- * `wire` is a file or a whole room, `connect/target` is one file of a room, `*` is any name, and `type` in front
+ * `wire` is a file or a whole room, `authorize/policy` is one file of a room, `*` is any name, and `type` in front
  * allows the types alone. What has no row may import nothing, and a new room begins with a row here.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -52,8 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   // The schemas that the rooms own, and what a section is parsed into once and for all.
   config: [
-    ...["*/schema", "*/*_schema", "authorize/policy", "authorize/template"],
-    ...["connect/target", "token/signing_keys", ...LEAVES],
+    ...["*/schema", "*/*_schema", "authorize/policy", ...LEAVES],
   ],
   observe: LEAVES,
 
