@@ -16,13 +16,11 @@ export const SQLSTATE = {
   invalidAuthorizationSpecification: "28000",
   /** The token was not good, or no rule lets its bearer in. */
   invalidPassword: "28P01",
-  /** A limit of ours is reached. */
-  tooManyConnections: "53300",
   /** The login took longer than `login_timeout`. */
   queryCanceled: "57014",
   /** We are shutting down. */
   adminShutdown: "57P01",
-  /** We cannot serve yet, or no longer. */
+  /** A backend is starting up or shutting down: its own code, passed on. */
   cannotConnectNow: "57P03",
   /** A bug of ours: the cause is in the log only. */
   internalError: "XX000",
