@@ -16,9 +16,19 @@ export const DEFAULT_RESERVED_ROLES: readonly string[] = [
   "supabase_admin",
 ];
 
-/** Whether nobody may become this role by a pattern: postgres, root, PostgreSQL's own `pg_…`, and the configured ones. */
+/**
+ * Whether nobody may become this role by a pattern: postgres, root, PostgreSQL's own `pg_…`, and the configured ones, in
+ * any spelling that CockroachDB takes for theirs.
+ */
 export function isReservedRole(role: string, reservedRoles: readonly string[]): boolean {
-  return role === "postgres" || role === "root" || role.startsWith("pg_") || reservedRoles.includes(role);
+  const name = folded(role);
+  return name === "postgres" || name === "root" || name.startsWith("pg_") ||
+    reservedRoles.some((reserved) => folded(reserved) === name);
+}
+
+/** A name as CockroachDB folds it at login: without case, either Turkish i as i, and in normal form C. */
+function folded(name: string): string {
+  return name.replaceAll(/[\u0130\u0131]/g, "i").toLowerCase().normalize("NFC");
 }
 
 /** PostgreSQL cuts longer names without a word (NAMEDATALEN - 1), so two identities could become one role. */
