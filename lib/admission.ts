@@ -33,7 +33,8 @@ export async function admit(
   const { user, database, replication } = request;
   const decision = decide(settings.policy, { token, user, database, replication: replication !== null });
   if (decision.outcome === "granted") return { token, decision };
-  throw denied(request, { reason: `no rule lets it in: ${decision.trail.map(describe).join("; ")}` });
+  const who = `${token.subject ?? "a token without sub"} of ${token.issuer}`;
+  throw denied(request, { reason: `no rule lets in ${who}: ${decision.trail.map(describe).join("; ")}` });
 }
 
 /** How an admitted client is logged in: the backend with the identity filled in, and what is asked of it. */
@@ -46,7 +47,11 @@ export function backendLoginOf(
     readonly client: PeerAddress;
   },
 ): BackendLogin {
-  const target = withIdentity(access.target, (text, encode) => fill(decision, { text, encode }));
+  // The role is the decision's; what the URL has in its place need not even make a name.
+  const target = withIdentity(
+    { ...access.target, user: undefined },
+    (text, encode) => fill(decision, { text, encode }),
+  );
   const parameters = startupParameters({
     backend: access.name,
     target,

@@ -129,7 +129,10 @@ function answersOver(
       const signal = attempt.begin(timeoutMs);
       const isPlain = host.kind === "unix" || access.target.sslmode === "disable";
       const transport = isPlain && isBesideConn ? "conn" : "socket";
-      channel.attach(await dialStream(host, { transport, signal }), signal);
+      const stream = await dialStream(host, { transport, signal });
+      // The dialogue may have given up in the same moment: then nobody would close this one.
+      if (signal.aborted) stream.destroy();
+      channel.attach(stream, signal);
     }),
     answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
       const secured = await secureBackend(channel.detach(), {

@@ -1,3 +1,4 @@
+import { formatAddress } from "./address.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { PgError } from "./errors.ts";
 import type { Observer } from "./observe/events.ts";
@@ -7,15 +8,20 @@ import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import type { ListenAddress } from "./stream/listen_schema.ts";
 import { ConnListener } from "./stream/conn_listener.ts";
-import { Listener } from "./stream/listener.ts";
+import { Listener, type ListenerEvents } from "./stream/listener.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
-import { createServerCertificate } from "./stream/server_certificate.ts";
+import { createServerCertificate, type ServerCertificate } from "./stream/server_certificate.ts";
 
 /** How a {@link Proxy} runs. */
 export interface ProxyOptions {
   readonly configuration: Configuration;
   readonly verifyToken: SessionSettings["verifyToken"];
   readonly observe: Observer;
+}
+
+/** Why a proxy cannot serve, as a sentence that says what to do. */
+export class CannotServe extends Error {
+  override readonly name = "CannotServe";
 }
 
 /** The listeners and the sessions that came in by them. */
@@ -39,7 +45,7 @@ export class Proxy implements AsyncDisposable {
   /**
    * Begins to serve.
    *
-   * @throws {Error} when an address cannot be listened on; then none is
+   * @throws {CannotServe} when the certificate cannot be used, or an address not be listened on; then none is
    */
   static async open(options: ProxyOptions): Promise<Proxy> {
     const proxy = new Proxy(options);
@@ -64,9 +70,12 @@ export class Proxy implements AsyncDisposable {
 
   /** Stops: no connection comes in any more, and each that is there is told 57P01. */
   async close(): Promise<void> {
-    for (const listener of this.#listeners) listener.close();
+    const sessions = this.#sessions.size;
+    for (const listener of this.#listeners.splice(0)) listener.close();
+    if (sessions > 0) this.#house.observe({ kind: "draining", sessions, graceMs: 0 });
     for (const session of this.#sessions.keys()) session.end(shuttingDown());
     await Promise.all(this.#sessions.values());
+    if (sessions > 0) this.#house.observe({ kind: "drained", sessionsCut: sessions });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -80,12 +89,12 @@ export class Proxy implements AsyncDisposable {
       acceptPaused: (cause: Error, pauseMs: number) => observe({ kind: "accept_paused", cause, pauseMs }),
     };
     const isTlsOffered = this.#settings.certificate !== null;
-    const listener = isTlsOffered ? await Listener.open(address, events) : ConnListener.open(address, events);
+    const listener = await openListener(isTlsOffered ? Listener : ConnListener, { address, events });
     this.#listeners.push(listener);
     const { host, port } = listener.address;
     observe({
       kind: "listening",
-      address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+      address: formatAddress(host, port),
       isTlsOffered,
     });
   }
@@ -96,17 +105,51 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
+async function openListener(
+  kind: typeof Listener | typeof ConnListener,
+  { address, events }: { address: ListenAddress; events: ListenerEvents },
+): Promise<Listener | ConnListener> {
+  try {
+    return await kind.open(address, events);
+  } catch (error) {
+    const { code, message } = error as Error & { readonly code?: string };
+    throw new CannotServe(`cannot listen on listen.address: ${LISTEN_ERRORS[code ?? ""] ?? message}`, {
+      cause: error,
+    });
+  }
+}
+
+const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there already; stop it or choose another port",
+  // Deno 2.9.6 says so of an address that is not this machine's.
+  EINVAL: NOT_OURS,
+  EADDRNOTAVAIL: NOT_OURS,
+  EACCES: "this user may not listen on that port; choose one above 1023",
+};
+
+function serverCertificateOf(listen: Configuration["listen"]): ServerCertificate | null {
+  if (listen.tls === undefined) return null;
+  try {
+    return createServerCertificate({
+      certificatePem: listen.tls.certificates,
+      privateKeyPem: listen.tls.privateKey.reveal(),
+      minimumTlsVersion: listen.minimum_tls_version,
+    });
+  } catch (error) {
+    throw new CannotServe(`listen.certificate cannot be used for TLS: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
 function settingsOf(
   { listen, startup, policy, backends }: Configuration,
   verifyToken: SessionSettings["verifyToken"],
 ): SessionSettings {
-  const certificate = listen.tls === undefined ? null : createServerCertificate({
-    certificatePem: listen.tls.certificates,
-    privateKeyPem: listen.tls.privateKey.reveal(),
-    minimumTlsVersion: listen.minimum_tls_version,
-  });
   return {
-    certificate,
+    certificate: serverCertificateOf(listen),
     allowsPlaintext: listen.insecure_plaintext,
     loginTimeoutMs: listen.login_timeout,
     parameters: { allowed: new Set(startup.parameters), dropped: new Set(startup.ignore_parameters) },

@@ -1,4 +1,5 @@
 import { type Admission, admit, backendLoginOf } from "./admission.ts";
+import { formatAddress } from "./address.ts";
 import { authenticationMethods } from "./authenticate/methods.ts";
 import { openBackend, type OpenedBackend } from "./backend_link.ts";
 import { answer, question } from "./dialogue.ts";
@@ -55,7 +56,7 @@ export class Session {
     this.#clientPeer = stream.peer;
     this.#connection = {
       id: options.id,
-      clientAddress: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
+      clientAddress: formatAddress(address, port),
     };
     this.#startedMs = options.house.now();
     this.#client = new Channel(stream, this.#login.signal, this.#trace("client", ["B", "F"]));

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path/posix";
 import { onImports, pathInHouse } from "./lint_source.ts";
 
 /** Files at the top of `lib/` that anyone may use: they know nothing of a connection. */
-const LEAVES = ["errors", "sqlstate", "secret", "duration", "mistake", "printable"];
+const LEAVES = ["errors", "sqlstate", "secret", "duration", "mistake", "printable", "address"];
 
 /** What every room on a connection's way speaks with. */
 const SPEECH = ["wire", "dialogue", ...LEAVES];
@@ -63,6 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   secret: [],
   mistake: [],
   printable: [],
+  address: [],
   claims: ["mistake"],
   duration: [],
 };

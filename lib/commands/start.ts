@@ -3,7 +3,7 @@ import { loadConfiguration, THIS_MACHINE } from "../config/load.ts";
 import { checkPermissions } from "../config/permissions.ts";
 import type { Observer } from "../observe/events.ts";
 import { openLog } from "../observe/log.ts";
-import { Proxy } from "../proxy.ts";
+import { CannotServe, Proxy } from "../proxy.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "../token/token_event.ts";
 import { TokenVerifier, type TokenVerifierOutside } from "../token/token_verifier.ts";
@@ -77,22 +77,9 @@ async function openProxy(
   try {
     return await Proxy.open({ configuration, observe, verifyToken: (token) => verifier.verify(token) });
   } catch (error) {
-    if (!(error instanceof Error) || !("code" in error)) throw error;
-    throw new StartError(
-      `cannot listen on listen.address: ${LISTEN_ERRORS[String(error.code)] ?? error.message}`,
-    );
+    throw error instanceof CannotServe ? new StartError(error.message) : error;
   }
 }
-
-const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";
-
-const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program listens there already; stop it or choose another port",
-  // Deno 2.9.6 says so of an address that is not this machine's.
-  EINVAL: NOT_OURS,
-  EADDRNOTAVAIL: NOT_OURS,
-  EACCES: "this user may not listen on that port; choose one above 1023",
-};
 
 function proxyEventOf(event: TokenEvent): Parameters<Observer>[0] {
   const { kind, issuer } = event;

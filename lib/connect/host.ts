@@ -1,3 +1,4 @@
+import { formatAddress } from "../address.ts";
 import { TargetError } from "./connection_uri.ts";
 
 /** Where a backend listens. */
@@ -32,11 +33,6 @@ export function formatHost(host: Host): string {
     case "tcp":
       return formatAddress(host.host, host.port);
   }
-}
-
-/** `address:port`, an IPv6 address in brackets. */
-export function formatAddress(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Whether what is sent there stays on this machine. A name that only resolves to a loopback address does not count. */

@@ -1,6 +1,6 @@
+import { formatAddress } from "../address.ts";
 import { PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
-import { formatAddress } from "./host.ts";
 import type { Target } from "./target.ts";
 
 /** What the StartupMessage to a backend is put together from. */

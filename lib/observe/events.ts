@@ -72,7 +72,7 @@ export interface Login {
 
 /** How a session that had been logged in came to its end. */
 export interface Ending {
-  readonly how: "client_left" | "client_lost" | "backend_left" | "drained" | "ended_by_policy" | "failed";
+  readonly how: "client_left" | "client_lost" | "backend_left" | "ended_by_policy" | "failed";
   readonly durationMs: number;
   /** From the client to the backend. */
   readonly bytesIn: number;
@@ -94,8 +94,5 @@ export type ProxyEvent =
     readonly reason: string;
   }
   | { readonly kind: "issuer_fetch_failed"; readonly issuer: string; readonly reason: string }
-  | { readonly kind: "configuration_reloaded"; readonly path: string }
-  /** The configuration of before stays in force. */
-  | { readonly kind: "configuration_refused"; readonly path: string; readonly problems: readonly string[] }
   | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
   | { readonly kind: "drained"; readonly sessionsCut: number };

@@ -95,13 +95,6 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
         fields: { issuer, index, reason },
       };
     }
-    case "configuration_reloaded":
-      return { level: "info", message: "configuration reloaded", fields: { path: event.path } };
-    case "configuration_refused": {
-      const { path, problems } = event;
-      const message = "configuration refused, the one of before stays in force";
-      return { level: "error", message, fields: { path, problems } };
-    }
     case "draining": {
       const { sessions, graceMs } = event;
       return { level: "info", message: "draining", fields: { sessions, grace_ms: graceMs } };

@@ -6,6 +6,7 @@ import { SQLSTATE } from "../sqlstate.ts";
 import { type ByteStream, StreamBroken } from "../stream/byte_stream.ts";
 import { encodeError } from "../wire/error_response.ts";
 import { Activity } from "./activity.ts";
+import { Cancelling, type SendCancel } from "./cancelling.ts";
 import { HeaderWalk } from "./header_walk.ts";
 
 /** How a session came to its end. */
@@ -27,11 +28,7 @@ export interface RelayOptions {
   readonly fromClient: Uint8Array;
   /** What the backend sent behind its ReadyForQuery. */
   readonly fromBackend: Uint8Array;
-  /**
-   * Sends the backend a CancelRequest and settles when it has been delivered; it asks `isStillMeant` at the last moment
-   * before. Never rejects.
-   */
-  readonly sendCancel: (isStillMeant: () => boolean) => Promise<void>;
+  readonly sendCancel: SendCancel;
 }
 
 /** How long a client that closed its end in a query gets for the answers under way, in milliseconds. */
@@ -39,6 +36,9 @@ const HALF_CLOSED_MS = 500;
 
 /** How long an end that was told to close may take for reading what is left, in milliseconds. */
 const LINGER_MS = 60_000;
+
+/** The same, for a client whose session we end ourselves. */
+const LINGER_DISMISSED_MS = 2_000;
 
 /** The same, for one that has said Terminate: it waits for nothing more. */
 const LINGER_TERMINATED_MS = 1_000;
@@ -66,10 +66,8 @@ export class Relay {
   #lastBackendType = 0;
   #how: RelayEnding | null = null;
   #cause: unknown;
-  /** Cancels passed on, by what they mean: who cancels the same twice waits for the same. */
-  readonly #cancels = new Map<number, Promise<void>>();
-  /** Cancels on their last way: while there are any, nothing of the client goes on to the backend. */
-  readonly #deliveries = new Set<Promise<void>>();
+  /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
+  #cancelling: Cancelling | null = null;
   /** Settles when our last bytes to the client have left. */
   #farewell: Promise<void> | null = null;
   /** Settles when the backend has been told that its query is nobody's. */
@@ -108,7 +106,7 @@ export class Relay {
     if (this.#how !== null) return;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
-    this.#backend.destroy();
+    this.#abandonBackend();
   }
 
   /**
@@ -116,25 +114,8 @@ export class Relay {
    *
    * What the client sends meanwhile waits, so that no query asked after the cancel can be hit by it.
    */
-  async cancelQuery(): Promise<void> {
-    if (this.activity.isQuiet) return;
-    const mark = this.activity.mark();
-    const known = this.#cancels.get(mark);
-    if (known !== undefined) return await known;
-    const cancel = this.#cancel(mark).finally(() => this.#cancels.delete(mark));
-    this.#cancels.set(mark, cancel);
-    await cancel;
-  }
-
-  async #cancel(mark: number): Promise<void> {
-    const delivered = Promise.withResolvers<void>();
-    await this.#options.sendCancel(() => {
-      if (this.activity.isPast(mark)) return false;
-      this.#deliveries.add(delivered.promise);
-      return true;
-    });
-    this.#deliveries.delete(delivered.promise);
-    delivered.resolve();
+  cancelQuery(): Promise<void> {
+    return this.#cancels().cancel();
   }
 
   async #carryFromClient(): Promise<void> {
@@ -148,9 +129,14 @@ export class Relay {
         // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
         // lose our last words on their way.
         if (this.#how !== null || !this.#walkOver(chunk, this.#clientWalk)) continue;
-        while (this.#deliveries.size > 0) await Promise.all(this.#deliveries);
+        if (this.#cancelling?.isDelivering) await this.#cancelling.untilDelivered();
         this.#bytesIn += chunk.length;
-        await this.#send(this.#mustCopyIn ? chunk.slice() : chunk, this.#backend);
+        // Awaited here and not in a function of its own: a promise more for each chunk is felt.
+        try {
+          await this.#backend.write(this.#mustCopyIn ? chunk.slice() : chunk);
+        } catch (error) {
+          ignoreBroken(error);
+        }
       }
       this.#clientEnded();
     } catch (error) {
@@ -168,7 +154,11 @@ export class Relay {
       ) {
         if (!this.#walkOver(chunk, this.#backendWalk)) continue;
         this.#bytesOut += chunk.length;
-        await this.#send(this.#mustCopyOut ? chunk.slice() : chunk, this.#client);
+        try {
+          await this.#client.write(this.#mustCopyOut ? chunk.slice() : chunk);
+        } catch (error) {
+          ignoreBroken(error);
+        }
       }
       this.#backendGone();
     } catch (error) {
@@ -184,15 +174,6 @@ export class Relay {
     } catch (error) {
       this.#fail(error);
       return false;
-    }
-  }
-
-  /** To an end that takes no more, nothing is sent: that it is gone shows where it is read. */
-  async #send(chunk: Uint8Array, to: ByteStream): Promise<void> {
-    try {
-      await to.write(chunk);
-    } catch (error) {
-      if (!(error instanceof StreamBroken)) throw error;
     }
   }
 
@@ -230,27 +211,38 @@ export class Relay {
     const error = asPgError(thrown);
     this.#settle("failed", error);
     this.#dismissClient(error);
-    // The backend does not notice by itself that its query is nobody's.
-    if (!this.activity.isQuiet) this.#abandonment = this.#options.sendCancel(() => true);
-    this.#backend.destroy();
+    this.#abandonBackend();
   }
 
   /** Leaves the backend alone with nobody's query. */
   #abandon(): void {
-    if (!this.activity.isQuiet) this.#abandonment = this.#options.sendCancel(() => true);
-    this.#backend.destroy();
+    this.#abandonBackend();
     this.#client.destroy();
+  }
+
+  /** Leaves the backend, and no query running there: it does not notice by itself that nobody waits for the answer. */
+  #abandonBackend(): void {
+    this.#abandonment = this.#cancels().abandon();
+    this.#backend.destroy();
+  }
+
+  #cancels(): Cancelling {
+    return this.#cancelling ??= new Cancelling(this.activity, this.#options.sendCancel);
   }
 
   /** Last words, if there are any and they fit: an ErrorResponse stands between two messages, or nowhere. */
   #dismissClient(error?: PgError): void {
     if (this.#farewell !== null) return;
     const lastWords = error !== undefined && this.#backendWalk.isBetweenMessages ? encodeError(error) : EMPTY;
-    const lingerMs = this.activity.isTerminated ? LINGER_TERMINATED_MS : LINGER_MS;
-    this.#after(lingerMs, () => this.#client.destroy());
+    this.#after(this.#lingerMs(), () => this.#client.destroy());
     // Not awaited: a client slow to read has its last answers still queued in front, and end() waits for all of it.
-    if (lastWords.length > 0) void this.#send(lastWords, this.#client);
+    if (lastWords.length > 0) this.#client.write(lastWords).catch(ignoreBroken);
     this.#farewell = this.#client.end();
+  }
+
+  #lingerMs(): number {
+    if (this.activity.isTerminated) return LINGER_TERMINATED_MS;
+    return this.#how === "backend_left" ? LINGER_MS : LINGER_DISMISSED_MS;
   }
 
   #settle(how: RelayEnding, cause?: unknown): void {
@@ -267,6 +259,11 @@ export class Relay {
 /** What was read ahead goes first. */
 function first(readAhead: Uint8Array, stream: ByteStream): Promise<Uint8Array | null> {
   return readAhead.length > 0 ? Promise.resolve(readAhead) : stream.read();
+}
+
+/** To an end that takes no more nothing is sent: that it is gone shows where it is read. */
+function ignoreBroken(error: unknown): void {
+  if (!(error instanceof StreamBroken)) throw error;
 }
 
 const EMPTY = new Uint8Array(0);

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { OWN_MEANING } from "./session_request.ts";
 
 /**
  * Run-time parameters a client may set unless the configuration says otherwise: what drivers send of their own accord,
@@ -36,6 +37,10 @@ const parameterName = v.pipe(
   v.string("must be the name of a run-time parameter"),
   v.regex(/^[\w.:-]+$/, 'must be the name of a run-time parameter, such as "search_path"'),
   v.toLowerCase(),
+  v.check(
+    (name) => !OWN_MEANING.has(name),
+    ({ input }) => `cannot name "${input}": it is no run-time parameter, and has a meaning of its own`,
+  ),
 );
 
 const allowedName = v.pipe(

@@ -23,7 +23,7 @@ export interface ParameterPolicy {
 }
 
 /** Names with a meaning of their own in a StartupMessage: everything else is a run-time parameter. */
-const OWN_MEANING = new Set(["user", "database", "options", "replication"]);
+export const OWN_MEANING: ReadonlySet<string> = new Set(["user", "database", "options", "replication"]);
 
 /**
  * Reads a client's startup parameters by the allow-list.

@@ -31,6 +31,7 @@ export class ConnListener implements Disposable {
 
   /** Accepts no more; connections accepted go on. */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#pause);
     this.#listener.close();
@@ -42,22 +43,30 @@ export class ConnListener implements Disposable {
 
   async #acceptAll(): Promise<void> {
     while (!this.#isClosed) {
-      try {
-        this.#take(await this.#listener.accept());
-      } catch (error) {
-        if (this.#isClosed) return;
-        this.#events.acceptPaused(error as Error, PAUSE_MS);
-        await new Promise<void>((resolve) => this.#pause = setTimeout(resolve, PAUSE_MS));
-      }
+      const conn = await this.#listener.accept().catch((error: Error) => error);
+      if (!(conn instanceof Error)) this.#take(conn);
+      else if (!this.#isClosed) await this.#pauseFor(conn);
     }
   }
 
+  /** What keeps a connection from being accepted, want of file descriptors above all, passes. */
+  #pauseFor(error: Error): Promise<void> {
+    this.#events.acceptPaused(error, PAUSE_MS);
+    return new Promise((resolve) => this.#pause = setTimeout(resolve, PAUSE_MS));
+  }
+
   #take(conn: Deno.TcpConn): void {
-    conn.setNoDelay(true);
-    conn.setKeepAlive(true);
     const { hostname, port } = conn.remoteAddr;
-    this.#events.connection(
-      new ConnStream(conn, { address: hostname.replace(/^::ffff:(?=\d+\.)/i, ""), port }),
-    );
+    const address = hostname.replace(/^::ffff:(?=\d+\.)/i, "");
+    const stream = new ConnStream(conn, { address, port });
+    try {
+      conn.setNoDelay(true);
+      // At the system's own pace, which is two hours: Deno's connections cannot be told another.
+      conn.setKeepAlive(true);
+    } catch {
+      // A client may be gone again before it is looked at.
+      return stream.destroy();
+    }
+    this.#events.connection(stream);
   }
 }

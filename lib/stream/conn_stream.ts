@@ -20,8 +20,9 @@ export class ConnStream implements ByteStream {
   readonly #conn: Deno.Conn;
   #buffer = new Uint8Array(SMALL_BUFFER);
   #smallReads = 0;
-  /** The last write, while it is under way: what is written behind it must not overtake it. */
+  /** The last write, until it is over: what is written behind it must not overtake it, nor follow when it has failed. */
   #writing: Promise<void> | null = null;
+  #queued = 0;
   #isClosed = false;
 
   constructor(conn: Deno.Conn, peer: PeerAddress) {
@@ -31,26 +32,29 @@ export class ConnStream implements ByteStream {
 
   async read(): Promise<Uint8Array | null> {
     const buffer = this.#buffer;
-    const length = await this.#conn.read(buffer).catch(broken);
-    if (length === null) return null;
-    this.#fitBuffer(length);
-    return length === buffer.length ? buffer : buffer.subarray(0, length);
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    while (this.#writing !== null) await this.#writing.catch(() => {});
-    const writing = this.#writing = this.#writeAll(bytes);
     try {
-      await writing;
-    } finally {
-      if (this.#writing === writing) this.#writing = null;
+      const length = await this.#conn.read(buffer);
+      if (length === null) return null;
+      this.#fitBuffer(length);
+      return length === buffer.length ? buffer : buffer.subarray(0, length);
+    } catch (cause) {
+      throw new StreamBroken(cause);
     }
   }
 
+  write(bytes: Uint8Array): Promise<void> {
+    const before = this.#writing;
+    this.#queued++;
+    return this.#writing = before === null ? this.#writeAll(bytes) : before.then(() => this.#writeAll(bytes));
+  }
+
   async end(): Promise<void> {
-    while (this.#writing !== null) await this.#writing.catch(() => {});
-    // A peer that is gone cannot be told that we have ended.
-    if (!this.#isClosed) await this.#conn.closeWrite().catch(() => {});
+    try {
+      await this.#writing;
+      if (!this.#isClosed) await this.#conn.closeWrite();
+    } catch {
+      // A peer that is gone cannot be told that we have ended.
+    }
   }
 
   destroy(): void {
@@ -64,8 +68,13 @@ export class ConnStream implements ByteStream {
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
-    let written = await this.#conn.write(bytes).catch(broken);
-    while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written)).catch(broken);
+    try {
+      let written = await this.#conn.write(bytes);
+      while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+    } catch (cause) {
+      throw new StreamBroken(cause);
+    }
+    if (--this.#queued === 0) this.#writing = null;
   }
 
   #fitBuffer(lastLength: number): void {
@@ -79,9 +88,4 @@ export class ConnStream implements ByteStream {
     this.#buffer = new Uint8Array(SMALL_BUFFER);
     this.#smallReads = 0;
   }
-}
-
-/** Whatever ended a connection under a read or a write, a `destroy` of ours included. */
-function broken(cause: unknown): never {
-  throw new StreamBroken(cause);
 }

@@ -6,7 +6,7 @@ import { ALPN_PROTOCOL, handshake } from "./accept_tls.ts";
 import { untilAborted } from "./channel.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnStream } from "./conn_stream.ts";
-import { NodeStream, socketOf } from "./node_stream.ts";
+import { KEEP_ALIVE_MS, NodeStream, socketOf } from "./node_stream.ts";
 
 /** Where a backend listens. */
 export type Endpoint =
@@ -30,9 +30,6 @@ export interface BackendTls {
   readonly privateKeyPem?: string;
   readonly signal: AbortSignal;
 }
-
-/** Time without traffic after which TCP itself asks whether the peer is still there, in milliseconds. */
-const KEEP_ALIVE_MS = 60_000;
 
 /** How a connection is made. */
 export interface DialOptions {

@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { ByteStream } from "./byte_stream.ts";
-import { NodeStream } from "./node_stream.ts";
+import { KEEP_ALIVE_MS, NodeStream } from "./node_stream.ts";
 
 /** What a listener tells its owner. */
 export interface ListenerEvents {
@@ -45,7 +45,6 @@ export class Listener implements Disposable {
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,
-      keepAlive: true,
       pauseOnConnect: true,
     });
     await new Promise<void>((resolve, reject) => {
@@ -69,7 +68,9 @@ export class Listener implements Disposable {
   #take(socket: Socket): void {
     socket.once("close", () => this.#acceptAgain());
     // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
-    if (socket.remoteAddress === undefined) return void socket.destroy();
+    if (socket.remoteAddress === undefined || !this.#server.listening) return void socket.destroy();
+    // Here, because Deno 2.9 makes nothing of the server's own option.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     this.#events.connection(new NodeStream(socket));
     this.#pauseIfObstructed();
   }

@@ -2,6 +2,9 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type ByteStream, type PeerAddress, StreamBroken, type TlsDetails } from "./byte_stream.ts";
 
+/** Without traffic for so long, TCP itself asks whether the peer is still there, in milliseconds. */
+export const KEEP_ALIVE_MS = 60_000;
+
 /** What a {@link NodeStream} is told of its socket. */
 export interface NodeStreamOptions {
   /** Default: what the socket says. */

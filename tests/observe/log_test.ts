@@ -81,7 +81,7 @@ Deno.test.each([
 ])("openLog() at level %s writes %j", (level, expected) => {
   const lines = logged(
     { level: level as LogSettings["level"], format: "text" },
-    { kind: "configuration_refused", path: "c.toml", problems: ["one", "two"] },
+    { kind: "accept_paused", cause: new Error("too many open files"), pauseMs: 1000 },
     { kind: "issuer_fetch_failed", issuer: "corp", reason: "timed out" },
     { kind: "drained", sessionsCut: 0 },
     { connection, kind: "connection_opened" },
@@ -171,7 +171,6 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     { kind: "issuer_keys_changed", issuer: "corp", keys: 2 },
     "info key set of an issuer changed issuer=corp keys=2",
   ],
-  [{ kind: "configuration_reloaded", path: "c.toml" }, "info configuration reloaded path=c.toml"],
   [{ kind: "draining", sessions: 3, graceMs: 30_000 }, "info draining sessions=3 grace_ms=30000"],
 ])("openLog() tells %o", (event, expected) => {
   assert.deepEqual(logged({ level: "trace", format: "text" }, event), [`TIME ${expected}\n`]);

@@ -32,7 +32,12 @@ export function testWithPsql(name: string, test: (psql: Psql) => void | Promise<
 
 /** Registers a test that needs psql 18: direct TLS, protocol 3.2, OAUTHBEARER. */
 export function testWithPsql18(name: string, test: (psql: Psql) => void | Promise<void>): void {
-  register(name, { test, psql: findPsql18(), missing: "needs psql 18: set PSQL18_BIN to its directory" });
+  register(name, {
+    test,
+    psql: findPsql18(),
+    missing:
+      "needs psql 18: set PSQL18_BIN to the directory of one, from Debian 14 (forky) or apt.postgresql.org",
+  });
 }
 
 /** The psql in the directory that `PSQL_BIN` names, else the one in /usr/bin. */
