@@ -99,12 +99,13 @@ Deno.test("start says that its address is not this machine's", async () => {
 });
 
 Deno.test.each<["SIGTERM" | "SIGINT"]>([["SIGTERM"], ["SIGINT"]])(
-  "start serves with net and read permission alone until %s, and exits with 0",
+  "A1 start serves TLS with net and read permission alone until %s, and exits with 0",
   async (signal) => {
     await using scene = await configured();
     const child = command(["start", "--config", scene.config], { env: scene.env }).spawn();
     const [port, rest] = await listeningPort(child.stderr);
     const client = await RawClient.connect(port);
+    await client.startTls({ ca: authority.certificatePem, alpn: ["postgresql"] });
     await client.end();
     child.kill(signal);
     const { code } = await child.status;

@@ -52,7 +52,7 @@ class Scene {
   }
 }
 
-Deno.test("Relay carries chunks both ways as they came", async () => {
+Deno.test("A17 Relay carries chunks both ways as they came", async () => {
   const scene = new Scene();
   await scene.askQuery();
   await scene.backend.write(READY);
@@ -213,6 +213,27 @@ Deno.test("S4 a header that makes no sense ends the session with 08P01, and noth
   await scene.client.end();
   assert.equal((await scene.result).how, "failed");
   await assert.rejects(scene.backend.read());
+});
+
+Deno.test("A9 end() has the query cancelled that nobody waits for any more", async () => {
+  const scene = new Scene();
+  scene.dialled.resolve();
+  scene.delivered.resolve();
+  await scene.askQuery();
+  scene.relay.end(new PgError("57P01", "leaving"));
+  assert.deepEqual((await allOf(scene.client)).map(({ sqlstate }) => sqlstate), ["57P01"]);
+  await scene.client.end();
+  await scene.result;
+  assert.equal(scene.cancelled, 1);
+});
+
+Deno.test("A14 end() waits two seconds at most for a client that does not close", async () => {
+  const scene = new Scene();
+  scene.relay.end(new PgError("57P01", "leaving"));
+  const deadline = AbortSignal.timeout(5_000);
+  const late = new Promise((_, reject) => deadline.addEventListener("abort", () => reject(deadline.reason)));
+  const result = await Promise.race([scene.result, late]) as RelayResult;
+  assert.equal(result.how, "ended_by_policy");
 });
 
 Deno.test("end() tells the client why, once", async () => {
