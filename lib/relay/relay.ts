@@ -158,6 +158,8 @@ export class Relay {
           await this.#client.write(this.#mustCopyOut ? chunk.slice() : chunk);
         } catch (error) {
           ignoreBroken(error);
+          // While the backend takes nothing, the client is not read: then only this shows that it is gone.
+          this.#clientGone(error);
         }
       }
       this.#backendGone();

@@ -110,6 +110,23 @@ Deno.test("S4 a client that reads nothing and breaks the protocol leaves no sess
   await scene.isQuiet();
 });
 
+Deno.test("S3 a client that vanishes while both ways are held up leaves no query behind", async () => {
+  await using scene = await ClientScene.start();
+  await using session = await scene.rawSession();
+  session.stopReading();
+  const asked = concat(...Array.from({ length: 1_000 }, () => query("select repeat('x', 100000)")));
+  let written = 0;
+  const flood = (async () => {
+    for (; written < 1_000; written++) await session.connection.send(asked);
+  })();
+  flood.catch(() => {}); // it is cut short below
+  let before = -1;
+  await waitUntil(() => before === (before = written), { what: "both ways to be held up", intervalMs: 500 });
+  session.reset();
+  const ms = await scene.isGone(session.backendPid);
+  assert.ok(ms < 2_000, `it took ${Math.round(ms)} ms`);
+});
+
 /** What is on its way arrives. */
 function someTime(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 200));
