@@ -32,7 +32,7 @@ export async function start({ config, signal }: StartOptions): Promise<void> {
   let observe: Observer = () => {};
   let verifier: TokenVerifier | undefined;
   await using resources = new AsyncDisposableStack();
-  const configuration = await loadConfiguration(config, {
+  const loading = loadConfiguration(config, {
     ...THIS_MACHINE,
     checkIssuers: async (issuers, about) => {
       const outside = {
@@ -46,6 +46,9 @@ export async function start({ config, signal }: StartOptions): Promise<void> {
       return [...opened.problems, ...await verifier?.probe() ?? []];
     },
   });
+  // An issuer may be slow to answer, and a file may be a pipe that nobody writes to.
+  const configuration = await Promise.race([loading, untilAborted(signal)]);
+  if (configuration === undefined) return;
   const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
   if (missing !== undefined) throw new StartError(missing);
   const log = resources.use(openLog(configuration.log));
@@ -93,9 +96,9 @@ function proxyEventOf(event: TokenEvent): Parameters<Observer>[0] {
   }
 }
 
-function untilAborted(signal: AbortSignal): Promise<void> {
+function untilAborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) return resolve(undefined);
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
 }
