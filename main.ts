@@ -49,9 +49,10 @@ async function run(): Promise<number> {
   }
 }
 
-/** Aborts on SIGTERM or SIGINT. */
+/** Aborts on SIGTERM or SIGINT. SIGHUP, which a closing terminal sends, ends no session. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  Deno.addSignalListener("SIGHUP", () => {});
   return stop.signal;
 }

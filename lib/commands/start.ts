@@ -2,6 +2,7 @@ import type { Configuration } from "../config/configuration.ts";
 import { loadConfiguration, THIS_MACHINE } from "../config/load.ts";
 import { checkPermissions } from "../config/permissions.ts";
 import type { Observer } from "../observe/events.ts";
+import { LineWriter } from "../observe/line_writer.ts";
 import { openLog } from "../observe/log.ts";
 import { CannotServe, Proxy } from "../proxy.ts";
 import type { IssuerSettings } from "../token/schema.ts";
@@ -51,7 +52,8 @@ export async function start({ config, signal }: StartOptions): Promise<void> {
   if (configuration === undefined) return;
   const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
   if (missing !== undefined) throw new StartError(missing);
-  const log = resources.use(openLog(configuration.log));
+  const lines = resources.use(new LineWriter(Deno.stderr));
+  const log = resources.use(openLog(configuration.log, (line) => lines.write(line)));
   observe = log.observe;
   resources.use(await openProxy(configuration, { verifier: verifier!, observe }));
   await untilAborted(signal);

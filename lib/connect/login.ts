@@ -50,6 +50,7 @@ export class Login {
   readonly forwarded: Uint8Array<ArrayBuffer>[] = [];
   #protocolVersion: ProtocolVersion;
   #forwardedBytes = 0;
+  #isVersionSettled = false;
 
   constructor(credentials: Credentials, protocolVersion: ProtocolVersion) {
     this.credentials = credentials;
@@ -85,7 +86,7 @@ export class Login {
           this.#forward(message.bytes);
           break;
         case "NegotiateProtocolVersion":
-          this.#lowerTo(message.minorVersion);
+          this.#settleVersion(message.minorVersion);
           break;
         case "ErrorResponse":
           throw errorOfBackend(this.credentials.backend, message);
@@ -125,7 +126,9 @@ export class Login {
     this.forwarded.push(bytes);
   }
 
-  #lowerTo(minor: number): void {
+  #settleVersion(minor: number): void {
+    if (this.#isVersionSettled) throw this.violation("it answered twice with a protocol version");
+    this.#isVersionSettled = true;
     const { major, minor: current } = this.#protocolVersion;
     if (minor > current) throw this.violation("it answered with a protocol version above the one asked for");
     this.#protocolVersion = { major, minor };

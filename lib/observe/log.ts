@@ -13,8 +13,8 @@ const CATEGORY = "pg-auth-proxy";
 
 const LEVELS = { error: "error", warn: "warning", info: "info", debug: "debug", trace: "trace" } as const;
 
-/** Opens the program's one log; `write` gets whole lines, by default onto standard error. */
-export function openLog(settings: LogSettings, write: (line: string) => void = writeToStandardError): Log {
+/** Opens the program's one log; `write` gets whole lines. */
+export function openLog(settings: LogSettings, write: (line: string) => void): Log {
   const format = settings.format === "json" ? jsonLine : textLine;
   const sink = (record: LogRecord) => write(format(record));
   configureSync({
@@ -80,9 +80,4 @@ function plain(value: unknown, { name, level }: { name: string; level: string })
   }
   // A secret prints as [secret], whatever carries it.
   return printable(String(value), LENGTHS.get(name));
-}
-
-function writeToStandardError(line: string): void {
-  let rest = new TextEncoder().encode(line);
-  while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
 }

@@ -1,9 +1,10 @@
+import { printable } from "../printable.ts";
 import { DocumentUnavailable, fetchDocument, type FetchOptions } from "./fetch_document.ts";
 import type { IssuerSettings } from "./schema.ts";
 
 const WELL_KNOWN_PATH = "/.well-known/openid-configuration";
 
-/** What is said of a foreign document is cut, and quoted as JSON so that it cannot break a log line. */
+/** What is said of a foreign document is cut, and escaped so that it cannot break a log line. */
 const MAX_QUOTED = 200;
 
 /**
@@ -52,5 +53,5 @@ function keySetUrl(
 }
 
 function quote(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, MAX_QUOTED)) : "without a name";
+  return typeof value === "string" ? `"${printable(value, MAX_QUOTED)}"` : "without a name";
 }

@@ -104,6 +104,7 @@ Deno.test.each<["SIGTERM" | "SIGINT"]>([["SIGTERM"], ["SIGINT"]])(
     await using scene = await configured();
     const child = command(["start", "--config", scene.config], { env: scene.env }).spawn();
     const [port, rest] = await listeningPort(child.stderr);
+    child.kill("SIGHUP");
     const client = await RawClient.connect(port);
     await client.startTls({ ca: authority.certificatePem, alpn: ["postgresql"] });
     await client.end();

@@ -175,21 +175,3 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
 ])("openLog() tells %o", (event, expected) => {
   assert.deepEqual(logged({ level: "trace", format: "text" }, event), [`TIME ${expected}\n`]);
 });
-
-Deno.test("openLog() writes onto standard error, each line whole", async () => {
-  const module = new URL("../../lib/observe/log.ts", import.meta.url).href;
-  const script = `
-    import { openLog } from ${JSON.stringify(module)};
-    using log = openLog({ level: "info", format: "json" });
-    log.observe({ kind: "drained", sessionsCut: 1 });
-    log.observe({ kind: "drained", sessionsCut: 2 });
-  `;
-  const deno = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-lock", script],
-    cwd: new URL("../..", import.meta.url),
-  });
-  const { stdout, stderr } = await deno.output();
-  const lines = new TextDecoder().decode(stderr).trimEnd().split("\n");
-  assert.deepEqual(lines.map((line) => JSON.parse(line).sessions_cut), [1, 2]);
-  assert.equal(stdout.length, 0);
-});
