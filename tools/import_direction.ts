@@ -27,10 +27,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type config/*",
     ...LEAVES,
   ],
-  session: [
+  session: ["entrance", "chronicle", "type relay", "type stream", "type session_settings", ...LEAVES],
+  entrance: [
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
-    ...["type session_settings", "type observe/events", ...SPEECH],
+    ...["type chronicle", "type session_settings", "type observe/events", ...SPEECH],
   ],
+  chronicle: ["type session_settings", "type observe/events", "type stream", ...LEAVES],
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
   session_settings: [
     ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],

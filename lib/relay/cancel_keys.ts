@@ -2,12 +2,16 @@ import { timingSafeEqual } from "node:crypto";
 import type { BackendKeyData } from "../wire/backend.ts";
 import type { ProtocolVersion } from "../wire/startup_packet.ts";
 
-/** What a session lets a matching CancelRequest do. */
+/** What a matching CancelRequest may do: a relay. */
 export interface Cancellable {
-  /** The address the session came from, without its port: a cancel must come from there too. */
-  readonly clientAddress: string;
   /** Passes the cancel on to the backend, if there is a query it could mean. */
-  cancel(): Promise<void>;
+  cancelQuery(): Promise<void>;
+}
+
+interface Entry {
+  readonly secretKey: Uint8Array;
+  readonly session: Cancellable;
+  readonly clientAddress: string;
 }
 
 /** A key handed to a client; disposing it makes it worthless. */
@@ -31,10 +35,7 @@ const SECRET_LENGTH_3_2 = 32;
  */
 export class CancelKeys {
   readonly #fillRandom: FillRandom;
-  readonly #byProcessId = new Map<
-    number,
-    { readonly secretKey: Uint8Array; readonly session: Cancellable }
-  >();
+  readonly #byProcessId = new Map<number, Entry>();
 
   constructor(fillRandom: FillRandom = (bytes) => void crypto.getRandomValues(bytes)) {
     this.#fillRandom = fillRandom;
@@ -45,12 +46,12 @@ export class CancelKeys {
     return this.#byProcessId.size;
   }
 
-  /** Makes the key of one session. */
-  issue(session: Cancellable, { minor }: ProtocolVersion): CancelKey {
+  /** Makes the key of one session; a cancel must come from the session's own address (without its port) too. */
+  issue(session: Cancellable, clientAddress: string, { minor }: ProtocolVersion): CancelKey {
     const secretKey = new Uint8Array(minor >= 2 ? SECRET_LENGTH_3_2 : SECRET_LENGTH);
     this.#fillRandom(secretKey);
     const processId = this.#unusedProcessId();
-    this.#byProcessId.set(processId, { secretKey, session });
+    this.#byProcessId.set(processId, { secretKey, session, clientAddress });
     return {
       keyData: { kind: "BackendKeyData", processId, secretKey },
       [Symbol.dispose]: () => void this.#byProcessId.delete(processId),
@@ -64,7 +65,7 @@ export class CancelKeys {
     const isSameLength = expected.length === secretKey.length;
     // With nothing to compare with, the key is compared with itself: the work is the same.
     const isSameKey = timingSafeEqual(isSameLength ? expected : secretKey, secretKey) && isSameLength;
-    return isSameKey && entry?.session.clientAddress === clientAddress ? entry.session : undefined;
+    return isSameKey && entry?.clientAddress === clientAddress ? entry.session : undefined;
   }
 
   #unusedProcessId(): number {

@@ -13,13 +13,14 @@ export type OnMessage = (type: number, firstByte: number) => void;
  * Steps over the messages of one direction, reading nothing but headers and the first byte of each body.
  *
  * A message is reported as soon as these six bytes (five when the body is empty) have been seen, however they are cut
- * into chunks. It holds at most five bytes of its own.
+ * into chunks. It holds no bytes of its own.
  */
 export class HeaderWalk {
   readonly #onMessage: OnMessage;
-  readonly #header = new Uint8Array(HEADER_LENGTH);
-  /** Header bytes seen of a message that a chunk's end cut short. */
+  /** Of a message whose header a chunk's end cut short: how many bytes were seen, its type, and its length so far. */
   #headerSeen = 0;
+  #type = 0;
+  #length = 0;
   /** Bytes of the current body still to come. */
   #bodyLeft = 0;
   /** The type of a message whose header is complete and whose first body byte is still to come. */
@@ -45,7 +46,7 @@ export class HeaderWalk {
     while (at < end) {
       if (this.#awaitingFirstByte) {
         this.#awaitingFirstByte = false;
-        this.#onMessage(this.#header[0], chunk[at]);
+        this.#onMessage(this.#type, chunk[at]);
       }
       if (this.#bodyLeft > 0) {
         const step = Math.min(this.#bodyLeft, end - at);
@@ -66,7 +67,7 @@ export class HeaderWalk {
         this.#bodyLeft = length - 4;
         this.#onMessage(type, chunk[at]);
       } else {
-        this.#header[0] = type;
+        this.#type = type;
         this.#beginBody(length);
       }
     }
@@ -75,19 +76,24 @@ export class HeaderWalk {
   #collectHeader(chunk: Uint8Array, from: number): number {
     let at = from;
     while (this.#headerSeen < HEADER_LENGTH && at < chunk.length) {
-      this.#header[this.#headerSeen++] = chunk[at++];
+      const byte = chunk[at++];
+      if (this.#headerSeen++ === 0) {
+        this.#type = byte;
+        this.#length = 0;
+      } else {
+        this.#length = (this.#length << 8) | byte;
+      }
     }
     if (this.#headerSeen < HEADER_LENGTH) return at;
     this.#headerSeen = 0;
-    const [, a, b, c, d] = this.#header;
-    this.#beginBody(((a << 24) | (b << 16) | (c << 8) | d) >>> 0);
+    this.#beginBody(this.#length >>> 0);
     return at;
   }
 
   #beginBody(length: number): void {
     if (length < 4) throw protocolViolation("invalid message length");
     this.#bodyLeft = length - 4;
-    if (length === 4) this.#onMessage(this.#header[0], -1);
+    if (length === 4) this.#onMessage(this.#type, -1);
     else this.#awaitingFirstByte = true;
   }
 }

@@ -56,12 +56,17 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
 
 /** Settles when the handshake of `socket` is over, one way or the other. */
 export function handshake(socket: TLSSocket, success: "secure" | "secureConnect"): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once(success, resolve);
-    socket.once("error", reject);
-    const left = () => reject(new Error("the peer closed the connection during the TLS handshake"));
-    socket.once("close", left);
-    // A peer that leaves in the middle, by FIN or RST, is seen as an end alone.
-    socket.once("end", left);
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const left = () => reject(new Error("the peer closed the connection during the TLS handshake"));
+  const succeeded = () => {
+    for (const event of ["end", "close"]) socket.off(event, left);
+    resolve();
+  };
+  socket.once(success, succeeded);
+  socket.once("close", left);
+  // A peer that leaves in the middle, by FIN or RST, is seen as an end alone.
+  socket.once("end", left);
+  // This one stays: an error right behind the handshake would find no other listener, and end the program.
+  socket.on("error", reject);
+  return promise;
 }

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { CancelKeys } from "../../lib/relay/cancel_keys.ts";
 
-const session = { clientAddress: "127.0.0.1", cancel: () => Promise.resolve() };
+const session = { cancelQuery: () => Promise.resolve() };
 
 Deno.test("A7 issue() makes a key of 4 bytes for protocol 3.0 and of 32 for 3.2", () => {
   const keys = new CancelKeys();
-  assert.equal(keys.issue(session, { major: 3, minor: 0 }).keyData.secretKey.length, 4);
-  assert.equal(keys.issue(session, { major: 3, minor: 2 }).keyData.secretKey.length, 32);
+  assert.equal(keys.issue(session, "127.0.0.1", { major: 3, minor: 0 }).keyData.secretKey.length, 4);
+  assert.equal(keys.issue(session, "127.0.0.1", { major: 3, minor: 2 }).keyData.secretKey.length, 32);
 });
 
 Deno.test("find() gives the session of a key", () => {
   const keys = new CancelKeys();
-  const { processId, secretKey } = keys.issue(session, { major: 3, minor: 2 }).keyData;
+  const { processId, secretKey } = keys.issue(session, "127.0.0.1", { major: 3, minor: 2 }).keyData;
   assert.equal(keys.find(processId, secretKey, "127.0.0.1"), session);
 });
 
@@ -22,7 +22,7 @@ Deno.test.each<[string, (key: Uint8Array) => Uint8Array, string]>([
   ["another address", (key) => key, "127.0.0.2"],
 ])("S1 find() gives nothing for %s", (_name, alter, address) => {
   const keys = new CancelKeys();
-  const { processId, secretKey } = keys.issue(session, { major: 3, minor: 2 }).keyData;
+  const { processId, secretKey } = keys.issue(session, "127.0.0.1", { major: 3, minor: 2 }).keyData;
   assert.equal(keys.find(processId, alter(secretKey), address), undefined);
 });
 
@@ -32,7 +32,7 @@ Deno.test("S1 find() gives nothing for a process id never issued", () => {
 
 Deno.test("S1 find() gives nothing after the session has ended", () => {
   const keys = new CancelKeys();
-  const key = keys.issue(session, { major: 3, minor: 0 });
+  const key = keys.issue(session, "127.0.0.1", { major: 3, minor: 0 });
   key[Symbol.dispose]();
   assert.equal(keys.find(key.keyData.processId, key.keyData.secretKey, "127.0.0.1"), undefined);
   assert.equal(keys.size, 0);
@@ -42,7 +42,7 @@ Deno.test("issue() never gives two sessions one process id", () => {
   let draws = 0;
   // The first two draws of a process id are alike; the third is not.
   const keys = new CancelKeys((bytes) => void bytes.fill(draws++ < 4 ? 7 : 8));
-  const first = keys.issue(session, { major: 3, minor: 0 }).keyData.processId;
-  const second = keys.issue(session, { major: 3, minor: 0 }).keyData.processId;
+  const first = keys.issue(session, "127.0.0.1", { major: 3, minor: 0 }).keyData.processId;
+  const second = keys.issue(session, "127.0.0.1", { major: 3, minor: 0 }).keyData.processId;
   assert.notEqual(first, second);
 });

@@ -1,0 +1,32 @@
+import { formatAddress } from "./address.ts";
+import type { SessionEvent } from "./observe/events.ts";
+import type { SessionHouse } from "./session_settings.ts";
+import type { PeerAddress } from "./stream/byte_stream.ts";
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** What happens in one connection's life, told to the observer with whose it is. */
+export class Chronicle {
+  readonly #connection: SessionEvent["connection"];
+  readonly #house: SessionHouse;
+  readonly #startedMs: number;
+
+  constructor(
+    { address, port }: PeerAddress,
+    { id, house }: { readonly id: number; readonly house: SessionHouse },
+  ) {
+    this.#connection = { id, clientAddress: formatAddress(address, port) };
+    this.#house = house;
+    this.#startedMs = house.now();
+  }
+
+  /** Milliseconds since the connection was accepted. */
+  get elapsedMs(): number {
+    return Math.round(this.#house.now() - this.#startedMs);
+  }
+
+  /** Tells of one event. */
+  note(event: DistributiveOmit<SessionEvent, "connection">): void {
+    this.#house.observe({ connection: this.#connection, ...event } as SessionEvent);
+  }
+}

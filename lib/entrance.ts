@@ -1,0 +1,234 @@
+import { type Admission, admit, backendLoginOf } from "./admission.ts";
+import type { Chronicle } from "./chronicle.ts";
+import { authenticationMethods } from "./authenticate/methods.ts";
+import { type BackendCanceller, openBackend, type OpenedBackend } from "./backend_link.ts";
+import { answer, question } from "./dialogue.ts";
+import { asPgError, PgError } from "./errors.ts";
+import type { AskedFor } from "./observe/events.ts";
+import { Relay } from "./relay/relay.ts";
+import type { Secret } from "./secret.ts";
+import type { SessionHouse, SessionSettings } from "./session_settings.ts";
+import { SQLSTATE } from "./sqlstate.ts";
+import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
+import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
+import { acceptTlsOver } from "./stream/accept_tls.ts";
+import { ConnStream } from "./stream/conn_stream.ts";
+import { Channel, type ChannelTrace } from "./stream/channel.ts";
+import { sayFarewell } from "./stream/farewell.ts";
+import type { ByteStream, PeerAddress } from "./stream/byte_stream.ts";
+import { authentication } from "./wire/authentication.ts";
+import { backendKeyData, readyForQuery } from "./wire/backend.ts";
+import { encodeError } from "./wire/error_response.ts";
+import { encodeMessage } from "./wire/message.ts";
+import { type Direction, traceFrame } from "./wire/trace.ts";
+import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
+
+/** A client that is in: its relay, and what ends with its session. */
+export interface LetIn {
+  readonly relay: Relay;
+  /** Both streams and the cancel key. */
+  readonly resources: DisposableStack;
+}
+
+/** Whose entrance it is, and what it goes by. */
+export interface EntranceOptions {
+  readonly settings: SessionSettings;
+  readonly house: SessionHouse;
+  readonly chronicle: Chronicle;
+}
+
+const judgeToken = question<Secret, Admission>("judge token");
+
+/**
+ * The login of one connection, from its first byte to 'you are in'.
+ *
+ * It leaves much behind that the session after it does not need, and is dropped when it is over.
+ */
+export class Entrance {
+  readonly #settings: SessionSettings;
+  readonly #house: SessionHouse;
+  readonly #chronicle: Chronicle;
+  readonly #client: Channel;
+  readonly #clientPeer: PeerAddress;
+  /** Aborts when the login must end: its time is up, or the proxy leaves. */
+  readonly #end = new AbortController();
+  #asked: AskedFor = {};
+
+  constructor(stream: ByteStream, { settings, house, chronicle }: EntranceOptions) {
+    this.#settings = settings;
+    this.#house = house;
+    this.#chronicle = chronicle;
+    this.#clientPeer = stream.peer;
+    this.#client = new Channel(stream, this.#end.signal, this.#trace("client", ["B", "F"]));
+  }
+
+  /** Goes through it; `null` where nobody wanted in, or is let in: then the client has been told. Never rejects. */
+  async pass(): Promise<LetIn | null> {
+    using _client = this.#client;
+    const deadline = setTimeout(() => this.#end.abort(loginTimedOut()), this.#settings.loginTimeoutMs);
+    try {
+      return await this.#login();
+    } catch (error) {
+      await this.#refuse(asPgError(error));
+      return null;
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  /** Ends the login from our side, with the reason for the client. */
+  end(error: PgError): void {
+    this.#end.abort(error);
+  }
+
+  async #login(): Promise<LetIn | null> {
+    this.#chronicle.note({ kind: "connection_opened" });
+    const opening = await this.#open();
+    switch (opening.kind) {
+      case "silence":
+        return null;
+      case "cancel":
+        await this.#cancel(opening.request);
+        return null;
+      case "session": {
+        const request = readSessionRequest(opening.parameters, this.#settings.parameters);
+        this.#asked = askedFor(request);
+        const admission = await this.#authenticate(request);
+        const backend = await this.#logIn(admission, { request, ...opening });
+        return await this.#letIn(backend, { admission, ...opening });
+      }
+    }
+  }
+
+  #open(): Promise<Opening> {
+    const { certificate, allowsPlaintext } = this.#settings;
+    const upgrade = answer(acceptTls, async ({ isDirect }) => {
+      const begun = isDirect ? this.#client.takeBuffered() : undefined;
+      const options = { certificate: certificate!, begun, signal: this.#end.signal };
+      this.#client.attach(await acceptTlsOver(this.#client.detach(), options));
+      this.#chronicle.note({ kind: "tls_established", isDirect });
+    });
+    return this.#client.converse(openConversation({ offersTls: certificate !== null, allowsPlaintext }), [
+      upgrade,
+    ]);
+  }
+
+  async #authenticate(request: SessionRequest): Promise<Admission> {
+    const judge = answer(judgeToken, (token) => admit(token, { request, settings: this.#settings }));
+    const admission = await this.#client.converse(authenticationMethods.password(judgeToken), [judge]);
+    const { issuer } = admission.token;
+    this.#chronicle.note({ kind: "token_accepted", method: "password", issuer, asked: this.#asked });
+    return admission;
+  }
+
+  #logIn(
+    admission: Admission,
+    about: { readonly request: SessionRequest; readonly protocolVersion: ProtocolVersion },
+  ): Promise<OpenedBackend> {
+    const access = this.#settings.backends.get(admission.decision.backend)!;
+    const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
+    return openBackend(login, {
+      signal: this.#end.signal,
+      trace: this.#trace("backend", ["F", "B"]),
+      isBesideConn: this.#client.stream instanceof ConnStream,
+    });
+  }
+
+  /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */
+  async #letIn(
+    { stream, buffered, reached, canceller }: OpenedBackend,
+    { admission, protocolVersion }: {
+      readonly admission: Admission;
+      readonly protocolVersion: ProtocolVersion;
+    },
+  ): Promise<LetIn> {
+    using resources = new DisposableStack();
+    const backend = resources.use(stream);
+    const relay = relayBetween(this.#client.stream, backend, {
+      fromClient: this.#client.takeBuffered(),
+      fromBackend: buffered,
+      canceller,
+      chronicle: this.#chronicle,
+    });
+    const key = resources.use(this.#house.cancelKeys.issue(relay, this.#clientPeer.address, protocolVersion));
+    await this.#client.say([
+      encodeMessage(authentication, { kind: "AuthenticationOk" }),
+      ...reached.forwarded,
+      // Where the backend gives no key nothing could be cancelled: none is made up.
+      ...(canceller === null ? [] : [encodeMessage(backendKeyData, key.keyData)]),
+      encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
+    ]);
+    this.#end.signal.throwIfAborted();
+    this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...this.#facts(admission) });
+    resources.use(this.#client.detach());
+    return { relay, resources: resources.move() };
+  }
+
+  /** A CancelRequest has no answer, whatever comes of it. */
+  async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
+    const session = this.#house.cancelKeys.find(processId, secretKey, this.#clientPeer.address);
+    this.#chronicle.note({ kind: "cancel_requested", isKnown: session !== undefined });
+    await session?.cancelQuery();
+  }
+
+  async #refuse(error: PgError): Promise<void> {
+    const { sqlstate, message, reason, blame, cause } = error;
+    const durationMs = this.#chronicle.elapsedMs;
+    const refusal = { sqlstate, message, reason, blame, cause, durationMs };
+    this.#chronicle.note({ kind: "login_refused", asked: this.#asked, ...refusal });
+    if (this.#client.isConnected) await sayFarewell(this.#client.detach(), encodeError(error));
+  }
+
+  #facts({ token, decision }: Admission) {
+    const { rule, identity, role, backend, database } = decision;
+    return {
+      identity,
+      issuer: token.issuer,
+      rule: rule.name ?? `rules[${rule.index}]`,
+      role,
+      backend,
+      database,
+      durationMs: this.#chronicle.elapsedMs,
+    };
+  }
+
+  /** Shows the observer what passes; `directions` are ours and the peer's. */
+  #trace(
+    peer: "client" | "backend",
+    [ours, theirs]: readonly [Direction, Direction],
+  ): ChannelTrace | undefined {
+    if (!this.#house.isTracing) return undefined;
+    const show = (direction: Direction) => (bytes: Uint8Array) =>
+      this.#chronicle.note({ kind: "message_traced", peer, message: traceFrame(direction, bytes) });
+    return { sent: show(ours), received: show(theirs) };
+  }
+}
+
+/** A function of its own, so that what its closure keeps alive as long as the session lasts is this and no login. */
+function relayBetween(
+  client: ByteStream,
+  backend: ByteStream,
+  { canceller, chronicle, ...readAhead }: {
+    readonly fromClient: Uint8Array;
+    readonly fromBackend: Uint8Array;
+    readonly canceller: BackendCanceller | null;
+    readonly chronicle: Chronicle;
+  },
+): Relay {
+  return new Relay(client, backend, {
+    ...readAhead,
+    sendCancel: async (isStillMeant) => {
+      await canceller?.cancel(isStillMeant).catch((cause) =>
+        chronicle.note({ kind: "cancel_failed", cause })
+      );
+    },
+  });
+}
+
+function askedFor({ user, database, settings }: SessionRequest): AskedFor {
+  return { user, database, applicationName: settings.get("application_name") };
+}
+
+function loginTimedOut(): PgError {
+  return new PgError(SQLSTATE.queryCanceled, "canceling authentication due to timeout");
+}
