@@ -4,7 +4,7 @@ import { PASSWORDS } from "../support/postgres_roles.ts";
 import { RawClient } from "../support/hostile_peer.ts";
 import type { RawConnection } from "../support/raw_connection.ts";
 import { cString, int32, passwordMessage, query, startupMessage } from "../support/raw_messages.ts";
-import { RunningProxy } from "../support/running_proxy.ts";
+import { type ProxyScenario, RunningProxy } from "../support/running_proxy.ts";
 import { waitUntil } from "../support/wait_until.ts";
 import {
   AUTHENTICATION_OK,
@@ -23,7 +23,7 @@ const resources = new AsyncDisposableStack();
 let proxy: RunningProxy;
 /** Drops role and session_authorization instead of refusing them, and sets two parameters itself. */
 let dropping: RunningProxy;
-let plaintext: RunningProxy;
+let scenario: ProxyScenario;
 let token: string;
 
 Deno.test.beforeAll(async () => {
@@ -32,18 +32,18 @@ Deno.test.beforeAll(async () => {
   const files = { password: PASSWORDS.app_scram };
   const mapped = "parameters = { application_name = 'mapped', lock_timeout = '4321ms' }";
   const ignore = '[startup]\nignore_parameters = ["role", "session_authorization"]\n';
-  [proxy, dropping, plaintext] = await Promise.all([
-    RunningProxy.start({ toml: oneBackend(url), files }),
+  scenario = { toml: oneBackend(url), files };
+  [proxy, dropping] = await Promise.all([
+    RunningProxy.start(scenario),
     RunningProxy.start({ toml: ignore + oneBackend(url, mapped), files }),
-    RunningProxy.start({ toml: oneBackend(url), files, isPlaintext: true }),
   ]);
-  for (const one of [proxy, dropping, plaintext]) resources.use(one);
+  for (const one of [proxy, dropping]) resources.use(one);
   token = await tokenOf(proxy);
 });
 
 // What a session still has to do when its client has left belongs to the test that opened it.
 Deno.test.afterEach(async () => {
-  const count = () => proxy.connectionCount + dropping.connectionCount + plaintext.connectionCount;
+  const count = () => proxy.connectionCount + dropping.connectionCount;
   await waitUntil(() => count() === 0, { what: "every session to end" });
 });
 
@@ -152,6 +152,7 @@ Deno.test.each<[string, number]>([["2.0", 0x2_0000], ["4.0", 0x4_0000], ["0.0", 
 );
 
 Deno.test("W14 a login split at every byte is the same login", async () => {
+  await using plaintext = await RunningProxy.start({ ...scenario, isPlaintext: true });
   const plainToken = await tokenOf(plaintext);
   for (let at = 1; at < STARTUP.length; at++) {
     await using client = await RawClient.connect(plaintext.port);
