@@ -23,22 +23,24 @@ export async function readVariant(text: string): Promise<Variant> {
   const assignments = words.filter((word) => /^[A-Z_]+=/.test(word));
   const directories = words.filter((word) => !flags.includes(word) && !assignments.includes(word));
   const directory = resolve(directories[0] ?? ROOT);
+  const task = await startTask(directory);
   return {
     name: ["proxy", ...assignments, ...flags.map(shortened), ...directories.map((path) => basename(path))]
       .join(" "),
     directory,
-    args: withFlags(await startArguments(directory), flags),
-    env: Object.fromEntries(assignments.map((word) => splitOnce(word))),
+    args: withFlags(task.args, flags),
+    env: Object.fromEntries([...task.assignments, ...assignments].map((word) => splitOnce(word))),
   };
 }
 
-/** The arguments of `deno task start`. */
-async function startArguments(directory: string): Promise<string[]> {
+/** The environment and the arguments of `deno task start`. */
+async function startTask(directory: string): Promise<{ assignments: string[]; args: string[] }> {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${directory}/deno.json`));
   const task: string | { command: string } = tasks.start;
-  const [program, ...args] = (typeof task === "string" ? task : task.command).split(" ");
-  if (program !== "deno" || args[0] !== "run") throw new Error("The task start does not begin with deno run");
-  return args;
+  const words = (typeof task === "string" ? task : task.command).split(" ");
+  const program = words.indexOf("deno");
+  if (words[program + 1] !== "run") throw new Error("The task start is no deno run");
+  return { assignments: words.slice(0, program), args: words.slice(program + 1) };
 }
 
 function withFlags([run, ...args]: readonly string[], flags: readonly string[]): string[] {
