@@ -1,3 +1,4 @@
+import { plainAddress } from "../address.ts";
 import { ConnStream } from "./conn_stream.ts";
 import { type ListenerEvents, PAUSE_MS } from "./listener.ts";
 
@@ -57,8 +58,7 @@ export class ConnListener implements Disposable {
 
   #take(conn: Deno.TcpConn): void {
     const { hostname, port } = conn.remoteAddr;
-    const address = hostname.replace(/^::ffff:(?=\d+\.)/i, "");
-    const stream = new ConnStream(conn, { address, port });
+    const stream = new ConnStream(conn, { address: plainAddress(hostname), port });
     try {
       conn.setNoDelay(true);
       // At the system's own pace, which is two hours: Deno's connections cannot be told another.

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { plainAddress } from "../address.ts";
 import { type ByteStream, type PeerAddress, StreamBroken, type TlsDetails } from "./byte_stream.ts";
 
 /** Without traffic for so long, TCP itself asks whether the peer is still there, in milliseconds. */
@@ -167,10 +168,8 @@ function handleOf(socket: Socket | null): SocketHandle | null {
 
 const WRITTEN = Promise.resolve();
 
-/** The address of a socket's other end; an IPv4 client of an IPv6 listener is shown by its IPv4 address. */
-export function peerOf(socket: Socket): PeerAddress {
-  const address = socket.remoteAddress ?? "";
-  return { address: address.replace(/^::ffff:(?=\d+\.)/i, ""), port: socket.remotePort ?? 0 };
+function peerOf(socket: Socket): PeerAddress {
+  return { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
 }
 
 function tlsDetails(socket: TLSSocket): TlsDetails {
