@@ -1,15 +1,14 @@
+import type { Verdict } from "./authenticate/methods.ts";
 import { decide, fill, type Granted } from "./authorize/decide.ts";
 import { describe } from "./authorize/trail.ts";
 import type { BackendAccess, BackendLogin } from "./backend_link.ts";
 import { startupParameters } from "./connect/startup_parameters.ts";
 import { withIdentity } from "./connect/target.ts";
-import { PgError } from "./errors.ts";
-import { printable } from "./printable.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionSettings } from "./session_settings.ts";
-import { SQLSTATE } from "./sqlstate.ts";
 import type { SessionRequest } from "./startup/session_request.ts";
 import type { PeerAddress } from "./stream/byte_stream.ts";
+import type { Presentation } from "./token/presentation.ts";
 import { TokenRefused } from "./token/refused_token.ts";
 import type { VerifiedToken } from "./token/verified_token.ts";
 import type { ProtocolVersion } from "./wire/startup_packet.ts";
@@ -18,23 +17,37 @@ import type { ProtocolVersion } from "./wire/startup_packet.ts";
 export interface Admission {
   readonly token: VerifiedToken;
   readonly decision: Granted;
+  /** The token itself, for a backend that takes it, or for asking its issuer again. */
+  readonly presented: Secret;
 }
 
-/**
- * Is the token good, and may its bearer in? Whatever is wrong, the client reads the same refusal: a guess learns nothing.
- *
- * @throws {PgError} 28P01 with the reason for the log
- */
+/** What a token is judged by. */
+export interface AdmissionOptions {
+  readonly request: SessionRequest;
+  /** How it was presented. */
+  readonly presentation: Presentation;
+  readonly settings: SessionSettings;
+}
+
+/** Is the token good, and may its bearer in? The reason of a refusal is for the log alone. */
 export async function admit(
   presented: Secret,
-  { request, settings }: { readonly request: SessionRequest; readonly settings: SessionSettings },
-): Promise<Admission> {
-  const token = await verify(presented, { request, settings });
+  { request, presentation, settings }: AdmissionOptions,
+): Promise<Verdict<Admission>> {
+  let token: VerifiedToken;
+  try {
+    token = await settings.tokens.verify(presented.reveal(), presentation);
+  } catch (error) {
+    if (!(error instanceof TokenRefused)) throw error;
+    const blame = error.fault.endsWith("_unavailable") ? "issuer" : "frontend";
+    return { kind: "refused", reason: `${error.fault}: ${error.message}`, blame };
+  }
   const { user, database, replication } = request;
   const decision = decide(settings.policy, { token, user, database, replication: replication !== null });
-  if (decision.outcome === "granted") return { token, decision };
+  if (decision.outcome === "granted") return { kind: "accepted", who: { token, decision, presented } };
   const who = `${token.subject ?? "a token without sub"} of ${token.issuer}`;
-  throw denied(request, { reason: `no rule lets in ${who}: ${decision.trail.map(describe).join("; ")}` });
+  const reason = `no rule lets in ${who}: ${decision.trail.map(describe).join("; ")}`;
+  return { kind: "refused", reason, blame: "frontend" };
 }
 
 /** How an admitted client is logged in: the backend with the identity filled in, and what is asked of it. */
@@ -63,28 +76,4 @@ export function backendLoginOf(
     clientAddress: access.reportsRemoteAddress ? client : undefined,
   });
   return { access, target, startup: { protocolVersion, parameters } };
-}
-
-async function verify(
-  presented: Secret,
-  { request, settings }: { readonly request: SessionRequest; readonly settings: SessionSettings },
-): Promise<VerifiedToken> {
-  try {
-    return await settings.verifyToken(presented.reveal());
-  } catch (error) {
-    if (!(error instanceof TokenRefused)) throw error;
-    const blame = error.fault === "keys_unavailable" ? "issuer" : "frontend";
-    throw denied(request, { reason: `${error.fault}: ${error.message}`, blame });
-  }
-}
-
-function denied(
-  { user }: SessionRequest,
-  options: { reason: string; blame?: "frontend" | "issuer" },
-): PgError {
-  return new PgError(
-    SQLSTATE.invalidPassword,
-    `token authentication failed for user "${printable(user)}"`,
-    options,
-  );
 }

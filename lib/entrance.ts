@@ -1,6 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Admission, admit, backendLoginOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
-import { authenticationMethods } from "./authenticate/methods.ts";
+import { authenticationMethods, type Verdict } from "./authenticate/methods.ts";
+import { DiscoveryAnswered, mayDiscover } from "./authenticate/oauthbearer.ts";
+import { chooseWayIn } from "./authenticate/way_in.ts";
 import { type BackendCanceller, openBackend, type OpenedBackend } from "./backend_link.ts";
 import { answer, question } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
@@ -35,9 +38,11 @@ export interface EntranceOptions {
   readonly settings: SessionSettings;
   readonly house: SessionHouse;
   readonly chronicle: Chronicle;
+  /** The address it came in by, as `listen.address` has it. */
+  readonly listener: string;
 }
 
-const judgeToken = question<Secret, Admission>("judge token");
+const judgeToken = question<Secret, Verdict<Admission>>("judge token");
 
 /**
  * The login of one connection, from its first byte to 'you are in'.
@@ -48,16 +53,18 @@ export class Entrance {
   readonly #settings: SessionSettings;
   readonly #house: SessionHouse;
   readonly #chronicle: Chronicle;
+  readonly #listener: string;
   readonly #client: Channel;
   readonly #clientPeer: PeerAddress;
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #end = new AbortController();
   #asked: AskedFor = {};
 
-  constructor(stream: ByteStream, { settings, house, chronicle }: EntranceOptions) {
+  constructor(stream: ByteStream, { settings, house, chronicle, listener }: EntranceOptions) {
     this.#settings = settings;
     this.#house = house;
     this.#chronicle = chronicle;
+    this.#listener = listener;
     this.#clientPeer = stream.peer;
     this.#client = new Channel(stream, this.#end.signal, this.#trace("client", ["B", "F"]));
   }
@@ -114,11 +121,40 @@ export class Entrance {
   }
 
   async #authenticate(request: SessionRequest): Promise<Admission> {
-    const judge = answer(judgeToken, (token) => admit(token, { request, settings: this.#settings }));
-    const admission = await this.#client.converse(authenticationMethods.password(judgeToken), [judge]);
+    const { failedLogins, discoveries } = this.#house;
+    const { user, database } = request;
+    const clientAddress = this.#clientPeer.address;
+    const { tls } = this.#client.stream;
+    const serverName = tls?.serverName ?? null;
+    const listener = this.#listener;
+    const way = chooseWayIn(this.#settings.waysIn, { listener, serverName, clientAddress, user, database });
+    if (way.method === "oauthbearer" && tls === null) throw tlsRequired();
+
+    const suspect = { address: clientAddress, user };
+    failedLogins.check(suspect);
+    const presentation = {
+      issuer: way.issuer,
+      clientCertificate: tls?.peerCertificate,
+      asked: { user, database, clientAddress, serverName: serverName ?? undefined },
+    };
+    const judge = answer(judgeToken, async (token) => {
+      const verdict = await admit(token, { request, presentation, settings: this.#settings });
+      if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
+      // An issuer that is down is nobody's guess.
+      else if (verdict.blame === "frontend") await this.#pause(failedLogins.failed(suspect));
+      return verdict;
+    });
+    const discover = answer(mayDiscover, () => discoveries.take(clientAddress));
+    const method = authenticationMethods[way.method](judgeToken, { user, challenge: way.challenge });
+    const admission = await this.#client.converse(method, [judge, discover]);
     const { issuer } = admission.token;
-    this.#chronicle.note({ kind: "token_accepted", method: "password", issuer, asked: this.#asked });
+    this.#chronicle.note({ kind: "token_accepted", method: way.method, issuer, asked: this.#asked });
     return admission;
+  }
+
+  /** Holds an answer back; what ends the login ends this too. */
+  async #pause(ms: number): Promise<void> {
+    if (ms > 0) await delay(ms, undefined, { signal: this.#end.signal });
   }
 
   #logIn(
@@ -175,7 +211,10 @@ export class Entrance {
     const { sqlstate, message, reason, blame, cause } = error;
     const durationMs = this.#chronicle.elapsedMs;
     const refusal = { sqlstate, message, reason, blame, cause, durationMs };
-    this.#chronicle.note({ kind: "login_refused", asked: this.#asked, ...refusal });
+    // What every login by OAUTHBEARER begins with is no refusal, though on the wire it looks like one.
+    if (error instanceof DiscoveryAnswered) {
+      this.#chronicle.note({ kind: "discovery_answered", asked: this.#asked, durationMs });
+    } else this.#chronicle.note({ kind: "login_refused", asked: this.#asked, ...refusal });
     if (this.#client.isConnected) await sayFarewell(this.#client.detach(), encodeError(error));
   }
 
@@ -227,6 +266,12 @@ function relayBetween(
 
 function askedFor({ user, database, settings }: SessionRequest): AskedFor {
   return { user, database, applicationName: settings.get("application_name") };
+}
+
+function tlsRequired(): PgError {
+  return new PgError(SQLSTATE.invalidAuthorizationSpecification, "OAuth bearer authentication requires TLS", {
+    hint: "Connect with sslmode=verify-full, or at least sslmode=require.",
+  });
 }
 
 function loginTimedOut(): PgError {

@@ -1,6 +1,8 @@
 import { formatAddress } from "./address.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { PgError } from "./errors.ts";
+import { Discoveries } from "./limits/discoveries.ts";
+import { FailedLogins } from "./limits/failed_logins.ts";
 import type { Observer } from "./observe/events.ts";
 import { CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
@@ -15,7 +17,7 @@ import { createServerCertificate, type ServerCertificate } from "./stream/server
 /** How a {@link Proxy} runs. */
 export interface ProxyOptions {
   readonly configuration: Configuration;
-  readonly verifyToken: SessionSettings["verifyToken"];
+  readonly tokens: SessionSettings["tokens"];
   readonly observe: Observer;
 }
 
@@ -32,12 +34,14 @@ export class Proxy implements AsyncDisposable {
   readonly #house: SessionHouse;
   #lastId = 0;
 
-  private constructor({ configuration, verifyToken, observe }: ProxyOptions) {
-    this.#settings = settingsOf(configuration, verifyToken);
+  private constructor({ configuration, tokens, observe }: ProxyOptions) {
+    this.#settings = settingsOf(configuration, tokens);
     this.#house = {
       observe,
       isTracing: configuration.log.level === "trace",
       cancelKeys: new CancelKeys(),
+      failedLogins: new FailedLogins(),
+      discoveries: new Discoveries(),
       now: () => performance.now(),
     };
   }
@@ -84,8 +88,9 @@ export class Proxy implements AsyncDisposable {
 
   async #listen(address: ListenAddress): Promise<void> {
     const { observe } = this.#house;
+    const by = formatAddress(address.host, address.port);
     const events = {
-      connection: (stream: ByteStream) => this.#serve(stream),
+      connection: (stream: ByteStream) => this.#serve(stream, by),
       acceptPaused: (cause: Error, pauseMs: number) => observe({ kind: "accept_paused", cause, pauseMs }),
     };
     const isTlsOffered = this.#settings.certificate !== null;
@@ -99,8 +104,9 @@ export class Proxy implements AsyncDisposable {
     });
   }
 
-  #serve(stream: ByteStream): void {
-    const session = new Session(stream, { id: ++this.#lastId, settings: this.#settings, house: this.#house });
+  #serve(stream: ByteStream, listener: string): void {
+    const id = ++this.#lastId;
+    const session = new Session(stream, { id, settings: this.#settings, house: this.#house, listener });
     this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
   }
 }
@@ -145,8 +151,8 @@ function serverCertificateOf(listen: Configuration["listen"]): ServerCertificate
 }
 
 function settingsOf(
-  { listen, startup, policy, backends }: Configuration,
-  verifyToken: SessionSettings["verifyToken"],
+  { listen, startup, policy, backends, waysIn }: Configuration,
+  tokens: SessionSettings["tokens"],
 ): SessionSettings {
   return {
     certificate: serverCertificateOf(listen),
@@ -155,7 +161,8 @@ function settingsOf(
     parameters: { allowed: new Set(startup.parameters), dropped: new Set(startup.ignore_parameters) },
     policy,
     backends,
-    verifyToken,
+    waysIn,
+    tokens,
   };
 }
 

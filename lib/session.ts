@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly id: number;
   readonly settings: SessionSettings;
   readonly house: SessionHouse;
+  /** The address it came in by, as `listen.address` has it. */
+  readonly listener: string;
 }
 
 /**
@@ -26,9 +28,9 @@ export class Session {
   /** From then on. */
   #relay: Relay | null = null;
 
-  constructor(stream: ByteStream, { id, settings, house }: SessionOptions) {
+  constructor(stream: ByteStream, { id, settings, house, listener }: SessionOptions) {
     this.#chronicle = new Chronicle(stream.peer, { id, house });
-    this.#entrance = new Entrance(stream, { settings, house, chronicle: this.#chronicle });
+    this.#entrance = new Entrance(stream, { settings, house, chronicle: this.#chronicle, listener });
   }
 
   /** Lives this connection's life. Never rejects. */

@@ -1,10 +1,13 @@
+import type { WayInRule } from "./authenticate/way_in.ts";
 import type { Policy } from "./authorize/policy.ts";
 import type { BackendAccess } from "./backend_link.ts";
+import type { Discoveries } from "./limits/discoveries.ts";
+import type { FailedLogins } from "./limits/failed_logins.ts";
 import type { Observer } from "./observe/events.ts";
 import type { CancelKeys } from "./relay/cancel_keys.ts";
 import type { ParameterPolicy } from "./startup/session_request.ts";
 import type { ServerCertificate } from "./stream/server_certificate.ts";
-import type { VerifiedToken } from "./token/verified_token.ts";
+import type { TokenVerifier } from "./token/token_verifier.ts";
 
 /** What sessions go by: a session keeps what it began with. */
 export interface SessionSettings {
@@ -17,13 +20,16 @@ export interface SessionSettings {
   readonly policy: Policy;
   /** By name; every rule's backend is among them. */
   readonly backends: ReadonlyMap<string, BackendAccess>;
-  /** @throws {TokenRefused} when the token is not good */
-  readonly verifyToken: (token: string) => Promise<VerifiedToken>;
+  /** In order; where none fits, the token is presented as the password. */
+  readonly waysIn: readonly WayInRule[];
+  readonly tokens: Pick<TokenVerifier, "verify" | "isDenied" | "introspectAgain">;
 }
 
 /** What all sessions share. */
 export interface SessionHouse {
   readonly cancelKeys: CancelKeys;
+  readonly failedLogins: FailedLogins;
+  readonly discoveries: Discoveries;
   readonly observe: Observer;
   /** Each message of a login is observed, its secrets left out: `log.level = "trace"`. */
   readonly isTracing: boolean;

@@ -3,6 +3,7 @@ import { backendLoginOf } from "../lib/admission.ts";
 import { parsePattern } from "../lib/authorize/pattern.ts";
 import type { Granted } from "../lib/authorize/decide.ts";
 import { parseTarget } from "../lib/connect/target.ts";
+import { Secret } from "../lib/secret.ts";
 
 const TOKEN = { issuer: "corp", claims: {}, expiresAtMs: 0, requireEmailVerified: true };
 const REQUEST = {
@@ -41,7 +42,7 @@ function loginTo(
   const decision: Granted = {
     ...{ outcome: "granted", trail: [], identity: capture, rule, backend, role, database, captures, match },
   };
-  return backendLoginOf({ token: TOKEN, decision }, {
+  return backendLoginOf({ token: TOKEN, decision, presented: new Secret("a.b.c") }, {
     request: REQUEST,
     protocolVersion: { major: 3, minor: 0 },
     client: { address: "127.0.0.1", port: 1 },

@@ -10,7 +10,11 @@ Deno.test("Proxy.open() says what is wrong with a certificate that TLS cannot us
   const tls = { certificates: PEM["server.crt"], privateKey: new Secret(PEM["other.key"]) };
   const opening = Proxy.open({
     configuration: { ...configuration, listen: { ...configuration.listen, tls } },
-    verifyToken: () => Promise.reject(new Error("no token comes")),
+    tokens: {
+      verify: () => Promise.reject(new Error("no token comes")),
+      isDenied: () => false,
+      introspectAgain: () => Promise.resolve("unknown"),
+    },
     observe: () => {},
   });
   await assert.rejects(opening, (error) => {

@@ -24,22 +24,29 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "stream",
     "observe",
     "relay/cancel_keys",
+    "limits",
     "type config/*",
     ...LEAVES,
   ],
   session: ["entrance", "chronicle", "type relay", "type stream", "type session_settings", ...LEAVES],
   entrance: [
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
-    ...["type chronicle", "type session_settings", "type observe/events", ...SPEECH],
+    ...[
+      "type token/presentation",
+      "type chronicle",
+      "type session_settings",
+      "type observe/events",
+      ...SPEECH,
+    ],
   ],
   chronicle: ["type session_settings", "type observe/events", "type stream", ...LEAVES],
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
   session_settings: [
     ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],
-    ...["type observe/events"],
+    ...["type authenticate", "type limits", "type observe/events"],
   ],
   admission: [
-    ...["token", "authorize", "connect", "type backend_link", "type session_settings"],
+    ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],
     ...["type startup", "type stream", ...SPEECH],
   ],
   backend_link: ["connect", "stream", ...SPEECH],
@@ -49,12 +56,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   token: ["claims", ...SPEECH],
   authorize: ["claims", ...SPEECH],
   connect: SPEECH,
+  limits: LEAVES,
   relay: ["wire", "stream", ...LEAVES],
   stream: ["wire", "dialogue", ...LEAVES],
 
   // The schemas that the rooms own, and what a section is parsed into once and for all.
   config: [
-    ...["*/schema", "*/*_schema", "authorize/policy", ...LEAVES],
+    ...["*/schema", "*/*_schema", "authorize/policy", "authenticate/way_in", ...LEAVES],
   ],
   observe: LEAVES,
 

@@ -80,7 +80,7 @@ async function openProxy(
   { verifier, observe }: { verifier: TokenVerifier; observe: Observer },
 ): Promise<Proxy> {
   try {
-    return await Proxy.open({ configuration, observe, verifyToken: (token) => verifier.verify(token) });
+    return await Proxy.open({ configuration, observe, tokens: verifier });
   } catch (error) {
     throw error instanceof CannotServe ? new StartError(error.message) : error;
   }

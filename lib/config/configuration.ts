@@ -1,3 +1,4 @@
+import type { WayInRule } from "../authenticate/way_in.ts";
 import type { Policy } from "../authorize/policy.ts";
 import type { Backend } from "../connect/schema.ts";
 import type { LogSettings } from "../observe/schema.ts";
@@ -21,6 +22,8 @@ export interface Configuration {
   /** By name. */
   readonly backends: ReadonlyMap<string, LoadedBackend>;
   readonly policy: Policy;
+  /** In order, each with the URL of its issuer. */
+  readonly waysIn: readonly WayInRule[];
   readonly log: LogSettings;
 }
 

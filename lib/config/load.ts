@@ -83,6 +83,7 @@ export async function loadConfiguration(
     issuers: issuers.filter((issuer) => issuer !== undefined),
     backends,
     policy,
+    waysIn: [],
     log: log!,
   });
 }

@@ -39,6 +39,8 @@ export type SessionEvent =
       readonly issuer: string;
       readonly asked: AskedFor;
     }
+    /** A client by OAUTHBEARER has asked where to get a token: no failed login, though it ends like one. */
+    | { readonly kind: "discovery_answered"; readonly asked: AskedFor; readonly durationMs: number }
     | (LoginRefusal & { readonly kind: "login_refused"; readonly asked: AskedFor })
     | (Login & { readonly kind: "authenticated"; readonly asked: AskedFor })
     | (Ending & { readonly kind: "session_ended" })

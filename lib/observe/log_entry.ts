@@ -39,6 +39,10 @@ function entryOfSession(event: SessionEvent): LogEntry {
         fields: { ...who, method, issuer, ...askedFields(asked) },
       };
     }
+    case "discovery_answered": {
+      const fields = { ...who, ...askedFields(event.asked), duration_ms: event.durationMs };
+      return { level: "debug", message: "client told where tokens come from", fields };
+    }
     case "login_refused": {
       const { sqlstate, message: told, reason, blame, cause, durationMs } = event;
       const fields = { ...who, sqlstate, told, reason, blame, cause, ...askedFields(event.asked) };

@@ -15,6 +15,8 @@ export interface TlsDetails {
   /** As `TLSv1.3`. */
   readonly version: string;
   readonly cipher: string;
+  /** The name the client asked for (SNI), on the side that was asked. */
+  readonly serverName: string | null;
   /** The application protocol agreed on; `null` when the peer offered none. */
   readonly alpn: string | null;
   /** The peer's certificate in DER, when it showed one. */

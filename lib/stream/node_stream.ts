@@ -177,6 +177,7 @@ function tlsDetails(socket: TLSSocket): TlsDetails {
   return {
     version: socket.getProtocol() ?? "unknown",
     cipher: socket.getCipher()?.name ?? "unknown",
+    serverName: (socket as { servername?: string | false | null }).servername || null,
     alpn: socket.alpnProtocol || null,
     peerCertificate: peerCertificate ? new Uint8Array(peerCertificate) : null,
   };

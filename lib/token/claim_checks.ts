@@ -25,7 +25,7 @@ export function checkType(typ: string | undefined, { types }: IssuerSettings): v
 /**
  * Checks every claim but `iss`, which has chosen the issuer.
  *
- * @throws {TokenRefused} expired, not_yet_valid, audience, client, claim, bound, malformed
+ * @throws {TokenRefused} expired, not_yet_valid, audience, client, claim
  * @see RFC 7519 section 4.1
  */
 export function checkClaims(
@@ -36,8 +36,6 @@ export function checkClaims(
   checkAudience(claims, settings.audience);
   checkClient(claims, settings.clients);
   checkRequired(claims, settings.required_claims);
-  // The bearer of a bound token must prove that it holds a key, and a password exchange has no place for the proof.
-  if (Object.hasOwn(claims, "cnf")) throw new TokenRefused("bound", "The token is bound to a key by cnf");
 }
 
 function checkTimes(claims: Claims, nowSeconds: number): void {

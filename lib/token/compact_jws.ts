@@ -20,6 +20,14 @@ const MAX_KID_LENGTH = 1024;
 const BASE64URL_PART = /^[A-Za-z0-9_-]+$/;
 
 /**
+ * Whether a token begins as a signed or encrypted one does: with a JSON object in base64url. Any other is opaque, and
+ * only its issuer knows what it says.
+ */
+export function looksLikeJose(token: string): boolean {
+  return /^ey[A-Za-z0-9_-]*\./.test(token);
+}
+
+/**
  * Takes a compact JWS apart. Length and shape are decided before anything is decoded, so that 100 kB of dots cost
  * nothing (CVE-2025-30204) and a compressed JWE is never unpacked (CVE-2024-28176).
  *

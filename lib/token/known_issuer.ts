@@ -1,9 +1,12 @@
+import type { DenyList } from "./deny_list.ts";
 import { discoverKeySetUrl } from "./discovery.ts";
 import { fetchDocument } from "./fetch_document.ts";
+import type { Introspector } from "./introspection/introspector.ts";
 import { fixedKeySource, type KeySource } from "./key_source.ts";
 import { RemoteKeySet } from "./remote_key_set.ts";
 import type { IssuerSettings } from "./schema.ts";
 import { type KeyFiles, keyFilesOfDisk, readSigningKeys } from "./signing_keys.ts";
+import type { Validator } from "./validator/validator.ts";
 import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "./token_event.ts";
 
 /** An issuer with its keys. */
@@ -11,7 +14,12 @@ export interface KnownIssuer {
   readonly settings: IssuerSettings;
   /** The `iss` of its tokens. */
   readonly iss: string;
-  readonly keys: KeySource;
+  /** What its tokens are signed by, if they are. */
+  readonly keys?: KeySource;
+  readonly introspector?: Introspector;
+  readonly validator?: Validator;
+  readonly denyList?: DenyList;
+  close(): Promise<void>;
 }
 
 /** What issuers need from outside. */
@@ -42,7 +50,12 @@ export async function openIssuers(
     const opened = await openKeys(settings, outside);
     switch (opened.kind) {
       case "source":
-        known.push({ settings, iss: issOf(settings), keys: opened.source });
+        known.push({
+          settings,
+          iss: issOf(settings),
+          keys: opened.source,
+          close: () => opened.source.close(),
+        });
         break;
       case "problems":
         problems.push(...opened.problems.map((message) => ({ issuer: settings.name, message })));

@@ -16,7 +16,14 @@ export type TokenFault =
   | "claim"
   | "critical"
   | "bound"
-  | "keys_unavailable";
+  | "unbound"
+  | "inactive"
+  | "denied"
+  | "other_issuer"
+  | "not_authorized"
+  | "keys_unavailable"
+  | "issuer_unavailable"
+  | "validator_unavailable";
 
 /**
  * The token is not good. The message is the reason for the log: it names members of the token, never their values,

@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { parseRequirements } from "../claims/requirement.ts";
 import { parsedBy } from "../mistake.ts";
 import { ALGORITHM_NAMES } from "./algorithms.ts";
+import { introspectionSchema } from "./introspection/schema.ts";
+import { validatorSchema } from "./validator/schema.ts";
 
 const text = (key: string) =>
   v.pipe(v.string(`"${key}" must be text`), v.nonEmpty(`"${key}" must not be empty`));
@@ -34,7 +36,20 @@ const table = v.strictObject({
   jwks_url: v.optional(text("jwks_url")),
   /** Or: files of PEM public keys or certificates; `*` and `?` in the file name. */
   signing_keys: v.optional(texts("signing_keys")),
-  /** The `iss` to expect, with `jwks_url` or `signing_keys`. */
+  /** Or besides: asking the issuer itself about tokens that say nothing. */
+  introspection: v.optional(introspectionSchema),
+  /** Which tokens are introspected: those without a signature to check, or all. */
+  introspect: v.optional(
+    v.picklist(["opaque", "always"], '"introspect" must be "opaque" or "always"'),
+    "opaque",
+  ),
+  /** Or: a program that is asked about every token. */
+  validator: v.optional(validatorSchema),
+  /** A file of `jti` and `sub` that are refused whatever the issuer has signed. */
+  deny_list: v.optional(text("deny_list")),
+  /** Only tokens bound to the client's certificate are good. */
+  require_binding: v.optional(flag("require_binding"), false),
+  /** The `iss` to expect, with `jwks_url`, `signing_keys`, `introspection` or `validator` alone. */
   issuer: v.optional(text("issuer")),
   /** Hosts besides the issuer's own that discovery may name for the key set. */
   jwks_hosts: v.optional(hosts),

@@ -2,15 +2,16 @@
 // Out: its claims with what the other rooms need of them, or a TokenRefused that says why.
 // RFC 7519 (JWT), RFC 7515 (JWS), RFC 7517 (JWK), RFC 8725 (best current practices), OpenID Connect Discovery 1.0.
 
-import { compactVerify, errors } from "jose";
-import type { Algorithm } from "./algorithms.ts";
-import { checkClaims, checkType, CLOCK_SKEW_SECONDS } from "./claim_checks.ts";
-import { type CompactJws, type JwsHeader, parseCompactJws } from "./compact_jws.ts";
+import { checkBinding } from "./binding.ts";
+import { checkClaims, CLOCK_SKEW_SECONDS } from "./claim_checks.ts";
+import { type CompactJws, looksLikeJose, parseCompactJws } from "./compact_jws.ts";
 import { type IssuersOutside, type KnownIssuer, openIssuers } from "./known_issuer.ts";
+import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
 import type { IssuerSettings } from "./schema.ts";
+import { checkSignature } from "./signature_check.ts";
 import type { IssuerProblem } from "./token_event.ts";
-import { TokenMemory } from "./token_memory.ts";
+import { REMEMBER_FOR_MS, TokenMemory } from "./token_memory.ts";
 import type { VerificationKeys } from "./verification_keys.ts";
 import { type VerifiedToken, verifiedToken } from "./verified_token.ts";
 
@@ -23,25 +24,29 @@ export interface TokenVerifierOutside extends IssuersOutside {
   readonly maxTokenBytes?: number;
 }
 
+/** What became of a token before, by the keys of then; an opaque one has none. */
 interface Verdict {
   readonly verified: VerifiedToken;
   readonly issuer: KnownIssuer;
-  readonly keys: VerificationKeys;
+  readonly keys?: VerificationKeys;
 }
+
+/** What an issuer says now of a token it has called good before. */
+export type StandingOfToken = "good" | "revoked" | "unknown";
 
 /** Says of a bearer token whether it is good. Holds the issuers' keys, and for a minute the tokens found good. */
 export class TokenVerifier implements AsyncDisposable {
-  readonly #issuers: ReadonlyMap<string, KnownIssuer>;
+  readonly #issuers: readonly KnownIssuer[];
   readonly #memory = new TokenMemory<Verdict>();
   readonly #now: () => number;
   readonly #maxTokenBytes: number;
   readonly #ticking: ReturnType<typeof setInterval>;
 
   private constructor(issuers: readonly KnownIssuer[], { now, maxTokenBytes = 16384 }: TokenVerifierOutside) {
-    this.#issuers = new Map(issuers.map((issuer) => [issuer.iss, issuer]));
+    this.#issuers = issuers;
     this.#now = now;
     this.#maxTokenBytes = maxTokenBytes;
-    this.#ticking = setInterval(() => issuers.forEach((issuer) => issuer.keys.tick()), TICK_MS);
+    this.#ticking = setInterval(() => issuers.forEach((issuer) => issuer.keys?.tick()), TICK_MS);
     Deno.unrefTimer(this.#ticking);
   }
 
@@ -59,8 +64,8 @@ export class TokenVerifier implements AsyncDisposable {
 
   /** Fetches the keys of every issuer that has none yet, and tells which issuers still have none, and why. */
   async probe(): Promise<readonly IssuerProblem[]> {
-    const problems = await Promise.all([...this.#issuers.values()].map(async ({ settings, keys }) => {
-      if (await keys.usable() !== undefined) return [];
+    const problems = await Promise.all(this.#issuers.map(async ({ settings, keys }) => {
+      if (keys === undefined || await keys.usable() !== undefined) return [];
       return [{ issuer: settings.name, message: keys.problem() ?? "Its keys have not been fetched" }];
     }));
     return problems.flat();
@@ -68,37 +73,56 @@ export class TokenVerifier implements AsyncDisposable {
 
   /** Fetches every key set again; one that cannot be had leaves its keys as they are and is reported. */
   async refresh(): Promise<void> {
-    await Promise.all([...this.#issuers.values()].map(({ keys }) => keys.refresh()));
+    await Promise.all(this.#issuers.map(({ keys }) => keys?.refresh()));
   }
 
   /**
-   * The token's claims, if it is good.
+   * The token's claims, if it is good and was presented by whom it may be.
    *
    * @throws {TokenRefused} with its fault when it is not
    */
-  async verify(token: string): Promise<VerifiedToken> {
-    const remembered = this.#recall(token);
-    if (remembered !== undefined) return remembered;
-    const { header, payload } = parseCompactJws(token, this.#maxTokenBytes);
-    const issuer = this.#issuerOf(payload);
-    const algorithm = configuredAlgorithm(header, issuer.settings);
-    checkType(header.typ, issuer.settings);
-    const keys = await this.#checkSignature(token, { issuer, algorithm, kid: header.kid });
-    // Only now: a stranger without a key must not learn by the time taken which claims would do (T16).
-    checkClaims(payload, { settings: issuer.settings, nowMs: this.#now() });
-    const verified = verifiedToken(payload, issuer.settings);
-    this.#memory.remember(token, { verified, issuer, keys }, {
-      nowMs: this.#now(),
-      notPastMs: verified.expiresAtMs + CLOCK_SKEW_SECONDS * 1000,
+  async verify(token: string, presentation: Presentation = {}): Promise<VerifiedToken> {
+    if (token.length > this.#maxTokenBytes) {
+      throw new TokenRefused("too_long", `The token is longer than ${this.#maxTokenBytes} bytes`);
+    }
+    const { issuer, verified } = this.#recall(token) ?? await this.#judge(token, presentation);
+    // What depends on who presents it, or on what has been withdrawn meanwhile, is never remembered.
+    if (presentation.issuer !== undefined && presentation.issuer !== issuer.settings.name) {
+      throw new TokenRefused("other_issuer", `Only tokens of issuer "${presentation.issuer}" are taken here`);
+    }
+    checkBinding(verified, {
+      settings: issuer.settings,
+      certificate: presentation.clientCertificate ?? null,
     });
+    if (this.isDenied(verified)) {
+      throw new TokenRefused("denied", "The token's jti or sub is on the deny list");
+    }
     return verified;
+  }
+
+  /** Whether the deny list of the token's issuer names it, or whose it is, by now. */
+  isDenied(verified: VerifiedToken): boolean {
+    return this.#named(verified.issuer)?.denyList?.has(verified) ?? false;
+  }
+
+  /** Asks its issuer once more about a token that was good at login; `unknown` when the issuer cannot be asked. */
+  async introspectAgain(token: string, verified: VerifiedToken): Promise<StandingOfToken> {
+    const issuer = this.#named(verified.issuer);
+    if (issuer?.introspector === undefined) return "unknown";
+    try {
+      await issuer.introspector.introspect(token);
+      return "good";
+    } catch (error) {
+      if (!(error instanceof TokenRefused)) throw error;
+      return error.fault === "issuer_unavailable" ? "unknown" : "revoked";
+    }
   }
 
   /** Stops fetching and forgets every token. */
   async close(): Promise<void> {
     clearInterval(this.#ticking);
     this.#memory.clear();
-    await Promise.all([...this.#issuers.values()].map(({ keys }) => keys.close()));
+    await Promise.all(this.#issuers.map((issuer) => issuer.close()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,71 +130,75 @@ export class TokenVerifier implements AsyncDisposable {
   }
 
   /** A verdict holds as long as the keys it was reached with: a withdrawn key takes its tokens along at once. */
-  #recall(token: string): VerifiedToken | undefined {
+  #recall(token: string): Verdict | undefined {
     const verdict = this.#memory.recall(token, this.#now());
-    if (verdict === undefined || verdict.keys !== verdict.issuer.keys.current()) return undefined;
-    return verdict.verified;
+    if (verdict === undefined || verdict.keys !== verdict.issuer.keys?.current()) return undefined;
+    return verdict;
+  }
+
+  async #judge(token: string, presentation: Presentation): Promise<Verdict> {
+    const { issuer, jws } = this.#route(token, presentation);
+    const { settings, validator } = issuer;
+    if (validator !== undefined) {
+      // What it says may depend on all that it is told, and on the moment.
+      const claims = await validator.validate({ token, asked: presentation.asked, nowMs: this.#now() });
+      return { issuer, verified: verifiedToken(claims, settings) };
+    }
+    const keys = jws && issuer.keys &&
+      await checkSignature(token, { ...jws, settings, keySource: issuer.keys });
+    const told = keys === undefined || settings.introspect === "always"
+      ? await introspect(token, issuer)
+      : undefined;
+    const claims = keys === undefined ? told! : jws!.payload;
+    // Only now: a stranger without a key must not learn by the time taken which claims would do (T16).
+    checkClaims(claims, { settings, nowMs: this.#now() });
+    const verdict = { issuer, keys, verified: verifiedToken(claims, settings) };
+    const notPastMs = verdict.verified.expiresAtMs + CLOCK_SKEW_SECONDS * 1000;
+    const forMs = told === undefined ? REMEMBER_FOR_MS : issuer.introspector!.rememberForMs;
+    this.#memory.remember(token, verdict, {
+      nowMs: this.#now(),
+      notPastMs: Math.min(notPastMs, this.#now() + forMs),
+    });
+    return verdict;
+  }
+
+  /**
+   * Who is to say whether the token is good. A token is shown to no other issuer than its own: the one that the way in
+   * names, or that it names itself, or the only one there is for tokens that say nothing.
+   */
+  #route(token: string, { issuer: name }: Presentation): { issuer: KnownIssuer; jws?: CompactJws } {
+    const named = name === undefined ? undefined : this.#named(name);
+    const asked = named ?? this.#onlyForOpaque();
+    const saysNothing = !looksLikeJose(token) || (named !== undefined && named.keys === undefined);
+    const mustAsk = saysNothing || named?.validator !== undefined;
+    if (mustAsk && (asked?.introspector ?? asked?.validator) !== undefined) return { issuer: asked! };
+    const jws = parseCompactJws(token, this.#maxTokenBytes);
+    return { issuer: this.#issuerOf(jws.payload), jws };
   }
 
   /** Equality of strings only: an array, a prefix or a trailing slash is another issuer (T9). */
   #issuerOf(payload: CompactJws["payload"]): KnownIssuer {
     const iss = Object.hasOwn(payload, "iss") ? payload.iss : undefined;
-    const issuer = typeof iss === "string" ? this.#issuers.get(iss) : undefined;
+    const issuer = typeof iss === "string" ? this.#issuers.find((one) => one.iss === iss) : undefined;
     if (issuer === undefined) {
       throw new TokenRefused("unknown_issuer", "The token's iss is not a configured issuer");
     }
     return issuer;
   }
 
-  async #checkSignature(
-    token: string,
-    { issuer, algorithm, kid }: { issuer: KnownIssuer; algorithm: Algorithm; kid?: string },
-  ): Promise<VerificationKeys> {
-    let keys = await issuer.keys.usable();
-    if (keys?.match(kid, algorithm).kind === "unknown_kid") {
-      await issuer.keys.askAgain();
-      keys = issuer.keys.current();
-    }
-    if (keys === undefined) {
-      throw new TokenRefused(
-        "keys_unavailable",
-        `The keys of issuer "${issuer.settings.name}" cannot be had`,
-      );
-    }
-    const match = keys.match(kid, algorithm);
-    switch (match.kind) {
-      case "unknown_kid":
-        throw new TokenRefused("unknown_key", "The header's kid is none of the issuer's keys");
-      case "no_fit":
-        throw new TokenRefused("algorithm", "The header's alg does not fit the issuer's key");
-      case "found":
-        if (await isSigned(token, { keys: match.keys, algorithm })) return keys;
-        throw new TokenRefused("signature", "The signature is wrong");
-    }
+  #named(name: string): KnownIssuer | undefined {
+    return this.#issuers.find(({ settings }) => settings.name === name);
+  }
+
+  #onlyForOpaque(): KnownIssuer | undefined {
+    const able = this.#issuers.filter(({ introspector, validator }) =>
+      (introspector ?? validator) !== undefined
+    );
+    return able.length === 1 ? able[0] : undefined;
   }
 }
 
-/** The algorithm is the configuration's choice; the token may only name one of it (T1). */
-function configuredAlgorithm({ alg }: JwsHeader, { algorithms }: IssuerSettings): Algorithm {
-  const algorithm = algorithms.find((one) => one === alg);
-  if (algorithm === undefined) {
-    throw new TokenRefused("algorithm", "The header's alg is not one of the issuer's algorithms");
-  }
-  return algorithm;
-}
-
-/** Whether one of the keys has signed the token. */
-async function isSigned(
-  token: string,
-  { keys, algorithm }: { keys: readonly CryptoKey[]; algorithm: Algorithm },
-): Promise<boolean> {
-  for (const key of keys) {
-    try {
-      await compactVerify(token, key, { algorithms: [algorithm] });
-      return true;
-    } catch (error) {
-      if (!(error instanceof errors.JOSEError)) throw error;
-    }
-  }
-  return false;
+async function introspect(token: string, { settings, introspector }: KnownIssuer) {
+  if (introspector !== undefined) return await introspector.introspect(token);
+  throw new TokenRefused("not_a_token", `Issuer "${settings.name}" has no introspection for such a token`);
 }

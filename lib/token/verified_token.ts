@@ -9,6 +9,8 @@ export interface VerifiedToken {
   readonly claims: Readonly<Record<string, unknown>>;
   /** `exp` in milliseconds since 1970, without the skew that verification allows. */
   readonly expiresAtMs: number;
+  /** `iat` in milliseconds since 1970. */
+  readonly issuedAtMs?: number;
   /** `jti`. */
   readonly tokenId?: string;
   /** `sub`. */
@@ -30,6 +32,7 @@ export function verifiedToken(claims: Record<string, unknown>, settings: IssuerS
     issuer: settings.name,
     claims: deepFreeze(claims),
     expiresAtMs: Math.min(Math.floor((claims.exp as number) * 1000), MAX_DATE_MS),
+    issuedAtMs: typeof claims.iat === "number" ? Math.floor(claims.iat * 1000) : undefined,
     tokenId: textClaim(claims, "jti"),
     subject: textClaim(claims, "sub"),
     requireEmailVerified: settings.require_email_verified,

@@ -68,8 +68,7 @@ export class RunningProxy implements AsyncDisposable {
     );
     const events: (SessionEvent | ProxyEvent)[] = [];
     const observe: Observer = (event) => void events.push(event);
-    const verifyToken = (token: string) => verifier.verify(token);
-    const proxy = resources.use(await Proxy.open({ configuration, verifyToken, observe }));
+    const proxy = resources.use(await Proxy.open({ configuration, tokens: verifier, observe }));
     const caFile = join(directory.path, "ca.crt");
     return new RunningProxy({ resources: resources.move(), proxy, authority, issuer, events, caFile });
   }

@@ -19,6 +19,8 @@ Deno.test("issuerSchema fills in what is not given", () => {
     algorithms: ["ES256", "RS256"],
     required_claims: [],
     insecure_http: false,
+    introspect: "opaque",
+    require_binding: false,
     require_email_verified: true,
   });
 });

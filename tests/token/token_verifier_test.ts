@@ -316,6 +316,7 @@ Deno.test("verify() gives issuer, claims, times and identifiers", async () => {
     issuer: "corp",
     claims: claims({ jti: "j1" }),
     expiresAtMs: START_MS + 3_600_000,
+    issuedAtMs: START_MS,
     tokenId: "j1",
     subject: "alice",
     requireEmailVerified: true,
