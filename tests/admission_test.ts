@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { backendLoginOf } from "../lib/admission.ts";
+import { DEFAULT_LIFETIME } from "../lib/authorize/lifetime.ts";
 import { parsePattern } from "../lib/authorize/pattern.ts";
 import type { Granted } from "../lib/authorize/decide.ts";
 import { parseTarget } from "../lib/connect/target.ts";
@@ -41,6 +42,7 @@ function loginTo(
   const backend = "main";
   const decision: Granted = {
     ...{ outcome: "granted", trail: [], identity: capture, rule, backend, role, database, captures, match },
+    ...{ lifetime: DEFAULT_LIFETIME, recordsIdentity: true },
   };
   return backendLoginOf({ token: TOKEN, decision, presented: new Secret("a.b.c") }, {
     request: REQUEST,

@@ -8,6 +8,7 @@ import { claimAt, isEmail } from "../claims/claim_path.ts";
 import { type Captures, matchWhole, type Pattern } from "./pattern.ts";
 import { type BackendNames, mayBeRole, type Policy } from "./policy.ts";
 import { holds } from "../claims/requirement.ts";
+import type { Lifetime } from "./lifetime.ts";
 import { isName, isRepresentable } from "./reserved.ts";
 import type { Rule } from "./schema.ts";
 import { parseTemplate, substitute, type Template } from "./template.ts";
@@ -48,6 +49,10 @@ export interface Granted {
   readonly captures: Captures;
   /** What captured them; see {@link fill}. */
   readonly match: Pattern;
+  /** How long the session may last. */
+  readonly lifetime: Lifetime;
+  /** Whether log and backend may learn who the client is; otherwise they learn a pseudonym. */
+  readonly recordsIdentity: boolean;
   readonly trail: readonly TrailStep[];
 }
 
@@ -75,8 +80,11 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
     if (route.kind !== "routed") return { outcome: "refused", trail };
     const { identity, captures } = considered;
     const { role, database } = route;
-    const { backend, match } = rule;
-    return { outcome: "granted", rule: place, backend, role, database, identity, captures, match, trail };
+    const { backend, match, lifetime, recordsIdentity } = rule;
+    return {
+      ...{ outcome: "granted", rule: place, backend, role, database, identity, captures, match },
+      ...{ lifetime, recordsIdentity, trail },
+    };
   }
   return { outcome: "refused", trail };
 }

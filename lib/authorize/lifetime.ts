@@ -1,5 +1,10 @@
+import * as v from "valibot";
+import { duration } from "../duration.ts";
+
+const ENDINGS = ["keep", "end_when_idle", "end_now"] as const;
+
 /** What becomes of a session: nothing, or an end between two transactions, or an end at once. */
-export type Ending = "keep" | "end_when_idle" | "end_now";
+export type Ending = typeof ENDINGS[number];
 
 /** How long the sessions of a rule may last. */
 export interface Lifetime {
@@ -21,3 +26,30 @@ export const DEFAULT_LIFETIME: Lifetime = {
   atRevocation: "end_when_idle",
   atReload: "end_when_idle",
 };
+
+// Every session asks for itself: more often would be a load on the issuer that no revocation is worth.
+const SHORTEST_REINTROSPECTION_MS = 10_000;
+
+const ending = v.picklist(ENDINGS, `must be one of ${ENDINGS.join(", ")}`);
+
+/** The keys of a rule that say how long its sessions may last. */
+export const lifetimeEntries = {
+  at_expiry: v.optional(ending, DEFAULT_LIFETIME.atExpiry),
+  at_revocation: v.optional(ending, DEFAULT_LIFETIME.atRevocation),
+  at_reload: v.optional(ending, DEFAULT_LIFETIME.atReload),
+  max_session: v.optional(duration({ minMs: 1_000 })),
+  reintrospect: v.optional(duration({ minMs: SHORTEST_REINTROSPECTION_MS })),
+};
+
+/** What a rule's table says with the keys of {@link lifetimeEntries}. */
+export function lifetimeOf(
+  table: v.InferOutput<v.StrictObjectSchema<typeof lifetimeEntries, undefined>>,
+): Lifetime {
+  return {
+    atExpiry: table.at_expiry,
+    atRevocation: table.at_revocation,
+    atReload: table.at_reload,
+    maxSessionMs: table.max_session,
+    reintrospectMs: table.reintrospect,
+  };
+}

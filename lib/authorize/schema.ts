@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type ClaimPath, parseClaimPath } from "../claims/claim_path.ts";
 import { parsedBy } from "../mistake.ts";
+import { type Lifetime, lifetimeEntries, lifetimeOf } from "./lifetime.ts";
 import { parsePattern, type Pattern } from "./pattern.ts";
 import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { DEFAULT_RESERVED_ROLES } from "./reserved.ts";
@@ -23,9 +24,14 @@ export interface Rule {
   readonly loginAs?: Template;
   /** Whether a replication connection is let in. */
   readonly replication: boolean;
+  /** How long its sessions may last. */
+  readonly lifetime: Lifetime;
+  /** Whether log and backends may learn who the client is; otherwise they learn a pseudonym. */
+  readonly recordsIdentity: boolean;
 }
 
 const text = v.string("must be text in quotes");
+const flag = v.boolean("must be true or false");
 const name = v.pipe(text, v.nonEmpty("must not be empty"));
 const template = v.pipe(text, v.nonEmpty("must not be empty"), parsedBy(parseTemplate));
 const names = v.pipe(
@@ -49,7 +55,9 @@ export const ruleSchema = v.pipe(
     databases: v.optional(names),
     backend: v.pipe(name, v.description("name the backend to log in to")),
     login_as: v.optional(template),
-    replication: v.optional(v.boolean("must be true or false"), false),
+    replication: v.optional(flag, false),
+    record_identity: v.optional(flag, true),
+    ...lifetimeEntries,
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -64,11 +72,19 @@ export const ruleSchema = v.pipe(
       if (message !== undefined) addIssue({ message, path: [pathItem(rule, key)] });
     }
   }),
-  v.transform(({ login_as, users, databases, ...rule }): Rule => ({
-    ...rule,
-    users: anyOf(users),
-    databases: anyOf(databases),
-    loginAs: login_as,
+  v.transform((table): Rule => ({
+    name: table.name,
+    issuer: table.issuer,
+    claim: table.claim,
+    match: table.match,
+    require: table.require,
+    users: anyOf(table.users),
+    databases: anyOf(table.databases),
+    backend: table.backend,
+    loginAs: table.login_as,
+    replication: table.replication,
+    lifetime: lifetimeOf(table),
+    recordsIdentity: table.record_identity,
   })),
 );
 

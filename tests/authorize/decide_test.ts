@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decide, fill } from "../../lib/authorize/decide.ts";
+import { DEFAULT_LIFETIME } from "../../lib/authorize/lifetime.ts";
 import { policyOf, requestOf, summary } from "./policies.ts";
 
 Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () => {
@@ -15,6 +16,8 @@ Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () 
     identity: "alice",
     captures: ["alice"],
     match: { kind: "text", text: "alice" },
+    lifetime: { ...DEFAULT_LIFETIME, maxSessionMs: undefined, reintrospectMs: undefined },
+    recordsIdentity: true,
     trail: [
       { rule: { index: 0, name: undefined }, kind: "claim_does_not_match", claim: "sub" },
       { rule: { index: 1, name: "hers" }, kind: "granted" },
