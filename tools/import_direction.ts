@@ -2,7 +2,7 @@ import { dirname, join } from "node:path/posix";
 import { onImports, pathInHouse } from "./lint_source.ts";
 
 /** Files at the top of `lib/` that anyone may use: they know nothing of a connection. */
-const LEAVES = ["errors", "sqlstate", "secret", "duration", "mistake", "printable", "address"];
+const LEAVES = ["errors", "sqlstate", "secret", "duration", "mistake", "printable", "address", "network"];
 
 /** What every room on a connection's way speaks with. */
 const SPEECH = ["wire", "dialogue", ...LEAVES];
@@ -74,6 +74,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   mistake: [],
   printable: [],
   address: [],
+  network: ["mistake"],
   claims: ["mistake"],
   duration: [],
 };
