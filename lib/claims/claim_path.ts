@@ -36,6 +36,22 @@ export function claimAt(claims: unknown, path: ClaimPath): unknown {
 }
 
 /**
+ * The values a claim has: the elements of an array, the words of `scope` or `scp`, or the one that is there.
+ *
+ * A `scope` of text is a list of words with a space between them; Entra ID writes its `scp` the same way. Only at the top:
+ * what a `scope` inside another claim means, its owner knows.
+ *
+ * @see RFC 8693 section 4.2, RFC 9068 section 2.2.3
+ */
+export function valuesAt(claims: unknown, path: ClaimPath): readonly unknown[] {
+  const value = claimAt(claims, path);
+  if (Array.isArray(value)) return value;
+  if (value === undefined) return [];
+  const isScope = path.segments.length === 1 && ["scope", "scp"].includes(path.segments[0]);
+  return isScope && typeof value === "string" ? value.split(" ").filter((word) => word !== "") : [value];
+}
+
+/**
  * Whether the path is OIDC's `email`, which an issuer may let anybody type in: it counts only with `email_verified`.
  *
  * @see https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims

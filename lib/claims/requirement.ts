@@ -1,4 +1,4 @@
-import { claimAt, type ClaimPath, parseClaimPath } from "./claim_path.ts";
+import { type ClaimPath, parseClaimPath, valuesAt } from "./claim_path.ts";
 import { Mistake } from "../mistake.ts";
 
 /** A value that a claim must have, or hold if it is an array. */
@@ -26,11 +26,10 @@ export function parseRequirements(table: unknown): readonly Requirement[] {
   }));
 }
 
-/** Whether the claims hold what is required: equality of the same type, or membership in an array. */
+/** Whether the claims hold what is required: equality of the same type, or membership in an array or a scope. */
 export function holds(requirement: Requirement, claims: unknown): boolean {
-  const value = claimAt(claims, requirement.claim);
-  const candidates: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return candidates.some((candidate) => requirement.accepted.some((wanted) => wanted === candidate));
+  return valuesAt(claims, requirement.claim)
+    .some((value) => requirement.accepted.some((wanted) => wanted === value));
 }
 
 function claimNamed(name: string): ClaimPath {

@@ -1,11 +1,9 @@
+import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { holds } from "../claims/requirement.ts";
 import { TokenRefused } from "./refused_token.ts";
 import type { IssuerSettings } from "./schema.ts";
 
 type Claims = Readonly<Record<string, unknown>>;
-
-/** How far clocks may be apart, in seconds. */
-export const CLOCK_SKEW_SECONDS = 60;
 
 /** Kinds of token accepted when `types` is not set: what the sessions of people and programs use. */
 const DEFAULT_TYPES = ["JWT", "at+jwt"];

@@ -2,8 +2,9 @@
 // Out: its claims with what the other rooms need of them, or a TokenRefused that says why.
 // RFC 7519 (JWT), RFC 7515 (JWS), RFC 7517 (JWK), RFC 8725 (best current practices), OpenID Connect Discovery 1.0.
 
+import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { checkBinding } from "./binding.ts";
-import { checkClaims, CLOCK_SKEW_SECONDS } from "./claim_checks.ts";
+import { checkClaims } from "./claim_checks.ts";
 import { type CompactJws, looksLikeJose, parseCompactJws } from "./compact_jws.ts";
 import { type IssuersOutside, type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { claimAt, parseClaimPath } from "../../lib/claims/claim_path.ts";
+import { claimAt, parseClaimPath, valuesAt } from "../../lib/claims/claim_path.ts";
 
 Deno.test.each([
   ["sub", ["sub"]],
@@ -46,4 +46,23 @@ Deno.test("claimAt() finds any own name, quoted", () => {
     fc.pre(!name.includes('"'));
     assert.equal(claimAt(Object.fromEntries([[name, 1]]), parseClaimPath(`"${name}"`)), 1);
   }));
+});
+
+Deno.test.each<[string, unknown, readonly unknown[]]>([
+  ["scope", { scope: "openid pg:reader pg:writer" }, ["openid", "pg:reader", "pg:writer"]],
+  ["scope", { scope: "  openid   pg " }, ["openid", "pg"]],
+  ["scope", { scope: "" }, []],
+  ["scope", { scope: "a\tb\nc" }, ["a\tb\nc"]],
+  ["scope", { scope: ["a b", "c"] }, ["a b", "c"]],
+  ["scope", { scope: 7 }, [7]],
+  ["scp", { scp: "a b" }, ["a", "b"]],
+  ["scp", { scp: ["a", "b"] }, ["a", "b"]],
+  ["scopes", { scopes: "a b" }, ["a b"]],
+  ["x.scope", { x: { scope: "a b" } }, ["a b"]],
+  ["name", { name: "Alice Liddell" }, ["Alice Liddell"]],
+  ["groups", { groups: ["a", 1, null] }, ["a", 1, null]],
+  ["groups", {}, []],
+  ["groups", { groups: null }, [null]],
+])("valuesAt() %s of %j", (path, claims, values) => {
+  assert.deepEqual(valuesAt(claims, parseClaimPath(path)), values);
 });

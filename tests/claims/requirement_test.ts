@@ -38,3 +38,13 @@ Deno.test("holds() looks into no nested array, and coerces nothing", () => {
     assert.equal(holds(requirement, { claim }), false);
   }
 });
+
+Deno.test.each([
+  ["a word of it", "pg", true],
+  ["a part of a word", "open", false],
+  ["two words at once", "openid pg", false],
+  ["all of a word with a colon", "pg:reader", true],
+])("holds() takes scope as a list of words: %s", (_case, wanted, expected) => {
+  const [requirement] = parseRequirements({ scope: wanted });
+  assert.equal(holds(requirement, { scope: "openid pg pg:reader" }), expected);
+});
