@@ -24,12 +24,10 @@ export class DocumentUnavailable extends Error {
  * @throws {DocumentUnavailable} when anything at all goes wrong
  */
 export async function fetchDocument(url: URL, options: FetchOptions): Promise<Record<string, unknown>> {
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && options.insecureHttp)) {
-    throw new DocumentUnavailable(
-      `${nameOf(url)} is not https; use an https URL, or set insecure_http = true for a test`,
-    );
-  }
-  const text = await fetchText(url, options);
+  const text = await exchange({ ...options, url }, async (response) => {
+    await requireSuccess(response, url);
+    return new TextDecoder("utf-8", { fatal: true }).decode(await readBody(response, url));
+  });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -44,23 +42,45 @@ export async function fetchDocument(url: URL, options: FetchOptions): Promise<Re
   throw new DocumentUnavailable(`${nameOf(url)} did not answer with a JSON object`);
 }
 
-async function fetchText(
-  url: URL,
-  { fetch, signal, timeoutMs = DOCUMENT_TIMEOUT_MS }: FetchOptions,
-): Promise<string> {
+/** What is sent; without it, a GET. */
+export interface DocumentRequest {
+  readonly method: "POST";
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** Whom a document is asked of, and how. */
+export interface Exchange extends FetchOptions {
+  readonly url: URL;
+  readonly request?: DocumentRequest;
+}
+
+/**
+ * Sends one request, following no redirect, and hands its response to `read` while the deadline runs.
+ *
+ * @throws {DocumentUnavailable} when there is no response in time; what `read` throws of that kind goes through
+ */
+export async function exchange<T>(
+  { url, request, fetch, signal, insecureHttp, timeoutMs = DOCUMENT_TIMEOUT_MS }: Exchange,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && insecureHttp)) {
+    throw new DocumentUnavailable(
+      `${nameOf(url)} is not https; use an https URL, or set insecure_http = true for a test`,
+    );
+  }
   using deadline = new Deadline(timeoutMs);
+  const headers = new Headers(request?.headers);
+  headers.set("accept", "application/json");
   try {
     const response = await fetch(url, {
+      ...request,
       // A redirect would let the issuer's web server choose any address inside our network.
       redirect: "manual",
-      headers: { accept: "application/json" },
+      headers,
       signal: AbortSignal.any([signal, deadline.signal]),
     });
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new DocumentUnavailable(`${nameOf(url)} answered ${describeStatus(response)}`);
-    }
-    return await readText(response, url);
+    return await read(response);
   } catch (error) {
     if (error instanceof DocumentUnavailable) throw error;
     if (deadline.signal.aborted) {
@@ -70,8 +90,35 @@ async function fetchText(
   }
 }
 
+/**
+ * The body of at most 64 KiB. Counts while streaming: neither Content-Length nor the size before decompression can be
+ * believed.
+ *
+ * @throws {DocumentUnavailable} when it is longer
+ */
+export async function readBody(response: Response, url: URL): Promise<Uint8Array> {
+  const body = new Uint8Array(MAX_DOCUMENT_BYTES);
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    // Leaving the loop by a throw cancels the body.
+    if (length + chunk.byteLength > MAX_DOCUMENT_BYTES) {
+      throw new DocumentUnavailable(`${nameOf(url)} answered with more than ${MAX_DOCUMENT_BYTES} bytes`);
+    }
+    body.set(chunk, length);
+    length += chunk.byteLength;
+  }
+  return body.slice(0, length);
+}
+
+/** Refuses any status but those of success, its body unread. */
+export async function requireSuccess(response: Response, url: URL): Promise<void> {
+  if (response.ok) return;
+  await response.body?.cancel();
+  throw new DocumentUnavailable(`${nameOf(url)} answered ${describeStatus(response)}`);
+}
+
 /** A URL as the log may show it: a query may hold a key of ours. */
-function nameOf({ origin, pathname }: URL): string {
+export function nameOf({ origin, pathname }: URL): string {
   return origin + pathname;
 }
 
@@ -85,22 +132,6 @@ function whyNotFetched(error: unknown): string {
 function describeStatus({ status, type }: Response): string {
   const isRedirect = type === "opaqueredirect" || (status >= 300 && status < 400);
   return isRedirect ? "with a redirect, which is not followed; give the final URL" : `with status ${status}`;
-}
-
-/** Counts while streaming: neither Content-Length nor the size before decompression can be believed. */
-async function readText(response: Response, url: URL): Promise<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.byteLength;
-    // Leaving the loop by a throw cancels the body.
-    if (length > MAX_DOCUMENT_BYTES) {
-      throw new DocumentUnavailable(`${nameOf(url)} answered with more than ${MAX_DOCUMENT_BYTES} bytes`);
-    }
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 /** Unlike AbortSignal.timeout its timer ends with the block. */
