@@ -62,12 +62,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   // The schemas that the rooms own, and what a section is parsed into once and for all.
   config: [
-    ...["*/schema", "*/*_schema", "authorize/policy", "authenticate/way_in", ...LEAVES],
+    ...[
+      "*/schema",
+      "*/*_schema",
+      "authorize/policy",
+      "authenticate/way_in",
+      "authenticate/challenge",
+      ...LEAVES,
+    ],
   ],
   observe: LEAVES,
 
   dialogue: ["type wire/message"],
-  wire: ["errors"],
+  wire: ["errors", "sqlstate"],
   errors: ["sqlstate"],
   sqlstate: [],
   secret: [],

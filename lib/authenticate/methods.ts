@@ -1,5 +1,6 @@
 import type { Dialogue } from "../dialogue.ts";
 import type { Secret } from "../secret.ts";
+import type { Challenge } from "./challenge.ts";
 import { jwtPassword } from "./jwt_password.ts";
 import { oauthbearer } from "./oauthbearer.ts";
 
@@ -20,14 +21,6 @@ export interface Authenticating {
   readonly user: string;
   /** What a client without a token is sent to: of a way in by OAUTHBEARER. */
   readonly challenge?: Challenge;
-}
-
-/** Where a client gets its token. */
-export interface Challenge {
-  /** The issuer's URL, byte for byte as the client must have it. */
-  readonly issuer: string;
-  /** The scope to ask for, of one or several words. */
-  readonly scope: string;
 }
 
 /** One way in: a linear conversation that ends in knowing who the client is. */

@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import type { Challenge, MethodName } from "./methods.ts";
+import type { Challenge } from "./challenge.ts";
+import type { MethodName } from "./methods.ts";
 
 const texts = v.pipe(v.array(v.string("must be text in quotes"), "must be an array of text"), v.minLength(1));
 

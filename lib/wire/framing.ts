@@ -1,4 +1,5 @@
-import { protocolViolation } from "../errors.ts";
+import { PgError, protocolViolation } from "../errors.ts";
+import { SQLSTATE } from "../sqlstate.ts";
 import type { Message } from "./message.ts";
 
 /** One message as it came: which of those expected, and its body without type byte and length. */
@@ -8,6 +9,9 @@ export interface Frame<M> {
   readonly bytes: Uint8Array;
   readonly body: Uint8Array;
 }
+
+/** A message is over its limit: a login may have an answer of its own to that. */
+export class MessageTooLong extends PgError {}
 
 /** Bytes of a type byte and a length field. */
 export const HEADER_LENGTH = 5;
@@ -62,7 +66,8 @@ export class Framing {
   /**
    * Takes one message of those expected; `null` when it is not complete yet.
    *
-   * @throws {PgError} 08P01 when another message begins, or its length is impossible or over its limit
+   * @throws {PgError} 08P01 when another message begins, or its length is impossible
+   * @throws {MessageTooLong} 08P01 when its length is over its limit
    */
   take<M>(expected: readonly Message<M>[]): Frame<M> | null {
     const message = this.#expectedOf(expected);
@@ -72,7 +77,10 @@ export class Framing {
     const length = new DataView(this.#buffer.buffer).getUint32(this.#start + lengthAt);
     if (length < 4) throw protocolViolation(`invalid length of ${message.name}`);
     if (length > message.maxLength) {
-      throw protocolViolation(`${message.name} is longer than the ${message.maxLength} bytes allowed`);
+      throw new MessageTooLong(
+        SQLSTATE.protocolViolation,
+        `${message.name} is longer than the ${message.maxLength} bytes allowed`,
+      );
     }
     if (this.buffered < lengthAt + length) return null;
     const bytes = this.#take(lengthAt + length);
