@@ -52,7 +52,7 @@ export async function admit(
 
 /** How an admitted client is logged in: the backend with the identity filled in, and what is asked of it. */
 export function backendLoginOf(
-  { decision }: Admission,
+  { decision, presented }: Admission,
   { request, protocolVersion, access, client }: {
     readonly request: SessionRequest;
     readonly protocolVersion: ProtocolVersion;
@@ -75,5 +75,7 @@ export function backendLoginOf(
     loginAs: decision.role,
     clientAddress: access.reportsRemoteAddress ? client : undefined,
   });
-  return { access, target, startup: { protocolVersion, parameters } };
+  // What a backend is not handed it cannot be tricked into giving away.
+  const token = access.requireAuth.includes("oauth") ? presented : undefined;
+  return { access, target, startup: { protocolVersion, parameters }, token };
 }

@@ -33,6 +33,8 @@ export interface BackendLogin {
   /** The backend's own, with the identity filled in. */
   readonly target: Target;
   readonly startup: Startup;
+  /** The client's own token, for a backend that takes it and for no other. */
+  readonly token?: Secret;
 }
 
 /** A backend that is ready for the first query. */
@@ -62,13 +64,13 @@ export interface OpenBackendOptions {
  * @throws {PgError} what {@link reachBackend} throws
  */
 export async function openBackend(
-  { access, target, startup }: BackendLogin,
+  { access, target, startup, token }: BackendLogin,
   { signal, trace, isBesideConn }: OpenBackendOptions,
 ): Promise<OpenedBackend> {
   using attempt = new Attempt(signal);
   using channel = new Channel(null, signal, trace);
   const reached = await channel.converse(
-    reachBackend(target, { ...access, backend: access.name, startup }),
+    reachBackend(target, { ...access, backend: access.name, startup, token }),
     answersOver(channel, access, { attempt, isBesideConn }),
   );
   const { backendKey, host } = reached;

@@ -54,6 +54,12 @@ export function backendViolation(backend: string, reason: string): PgError {
   });
 }
 
+/** The same error with another reason. */
+export function withReason(error: PgError, reason: string): PgError {
+  const { sqlstate, message, severity, detail, hint, blame, cause } = error;
+  return new PgError(sqlstate, message, { severity, detail, hint, blame, cause, reason });
+}
+
 /** The backend cannot be used as the configuration wants it used. */
 export function backendUnusable(backend: string, reason: string): PgError {
   return new PgError(

@@ -1,7 +1,7 @@
 import type { Credentials } from "./login.ts";
 
-const SCRAM_SHA_256 = "SCRAM-SHA-256";
-const SCRAM_SHA_256_PLUS = "SCRAM-SHA-256-PLUS";
+export const SCRAM_SHA_256 = "SCRAM-SHA-256";
+export const SCRAM_SHA_256_PLUS = "SCRAM-SHA-256-PLUS";
 
 /** Which of the mechanisms offered is spoken, and how it is bound to TLS; or why none is. */
 export type BindingChoice =

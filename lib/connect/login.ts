@@ -19,7 +19,14 @@ import { Writer } from "../wire/writer.ts";
 import { backendViolation, errorOfBackend } from "./backend_error.ts";
 
 /** A way to log in that `require_auth` can name; libpq's words, and two of ours: `scram-sha-256-plus` and `cert`. */
-export type AuthWord = "scram-sha-256-plus" | "scram-sha-256" | "md5" | "password" | "cert" | "none";
+export type AuthWord =
+  | "scram-sha-256-plus"
+  | "scram-sha-256"
+  | "md5"
+  | "password"
+  | "oauth"
+  | "cert"
+  | "none";
 
 /** Whether SCRAM is bound to the TLS it runs in; libpq's words. */
 export type ChannelBinding = "disable" | "prefer" | "require";
@@ -30,11 +37,15 @@ export interface Credentials {
   readonly backend: string;
   readonly user: string;
   readonly password?: Secret;
+  /** The client's own, where `require_auth` lets it be passed on. */
+  readonly token?: Secret;
   readonly requireAuth: readonly AuthWord[];
   readonly channelBinding: ChannelBinding;
   /** `tls-server-end-point` of the backend's certificate; undefined without TLS, or where it cannot be had. */
   readonly certificateHash?: Uint8Array;
   readonly isEncrypted: boolean;
+  /** Whether TLS has shown that this is the host the configuration names, and no other. */
+  readonly isVerified: boolean;
   /** Whether the connection never leaves this machine. */
   readonly isLocal: boolean;
   readonly hasClientCertificate: boolean;
@@ -89,7 +100,7 @@ export class Login {
           this.#settleVersion(message.minorVersion);
           break;
         case "ErrorResponse":
-          throw errorOfBackend(this.credentials.backend, message);
+          throw errorOfBackend(this.credentials.backend, withoutToken(message, this.credentials.token));
       }
     }
   }
@@ -170,6 +181,14 @@ export const statusAsItCame: Message<StatusAsItCame> = {
   },
   encode: (writer, { status }) => parameterStatus.encode(writer, status),
 };
+
+/** A backend that was given the token could say it again, and have it written to our log (T17). */
+function withoutToken(error: ErrorResponse, token: Secret | undefined): ErrorResponse {
+  if (token === undefined) return error;
+  const withheld = (text: string | undefined) => text?.replaceAll(token.reveal(), "[secret]");
+  const { message, detail, hint } = error;
+  return { ...error, message: withheld(message), detail: withheld(detail), hint: withheld(hint) };
+}
 
 /** A message whole again, copied out of the read buffer. */
 function asItCame({ type }: { readonly type: number | null }, body: Uint8Array): Uint8Array<ArrayBuffer> {

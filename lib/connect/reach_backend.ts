@@ -3,10 +3,11 @@
 // Chapter: https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
 import { type Dialogue, send } from "../dialogue.ts";
 import { PgError } from "../errors.ts";
+import type { Secret } from "../secret.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { terminate } from "../wire/frontend.ts";
 import { encodeMessage } from "../wire/message.ts";
-import { backendUnusable, withBackend } from "./backend_error.ts";
+import { backendUnusable, withBackend, withReason } from "./backend_error.ts";
 import { certificateHash } from "./certificate_hash.ts";
 import { formatHost, type Host, isLocal } from "./host.ts";
 import { type AuthWord, type ChannelBinding, type Credentials, Login } from "./login.ts";
@@ -24,6 +25,8 @@ export interface Reach {
   readonly startup: Startup;
   readonly requireAuth: readonly AuthWord[];
   readonly channelBinding: ChannelBinding;
+  /** The client's own, where `require_auth` lets it be passed on. */
+  readonly token?: Secret;
 }
 
 /** A backend ready for its first query. */
@@ -119,19 +122,20 @@ function* leave(): Dialogue<void> {
 
 /** Goes on inside TLS where that is wanted, and tells what the login may count on. */
 function* prepare(host: Host, { target, reach }: Omit<Attempt, "wanted">): Dialogue<Credentials> {
-  const { backend, requireAuth, channelBinding, startup } = reach;
+  const { backend, requireAuth, channelBinding, startup, token } = reach;
   const { password, sslmode } = target;
   const user = startup.parameters.get("user") ?? "";
-  const plain = { backend, user, password, requireAuth, channelBinding, isLocal: isLocal(host) };
+  const plain = { backend, user, password, token, requireAuth, channelBinding, isLocal: isLocal(host) };
   // As in libpq there is no TLS on a socket of this machine.
   if (host.kind === "unix" || sslmode === "disable") {
-    return { ...plain, isEncrypted: false, hasClientCertificate: false };
+    return { ...plain, isEncrypted: false, isVerified: false, hasClientCertificate: false };
   }
   const isDirect = target.sslnegotiation === "direct";
   const { certificate } = yield* negotiateTls({ backend, serverName: host.host, sslmode, isDirect });
   return {
     ...plain,
     isEncrypted: true,
+    isVerified: sslmode === "verify-full",
     certificateHash: certificate && certificateHash(certificate),
     hasClientCertificate: target.sslcert !== undefined,
   };
@@ -140,9 +144,7 @@ function* prepare(host: Host, { target, reach }: Omit<Attempt, "wanted">): Dialo
 /** The error of a login that is final, its reason saying where it was. */
 function atHost(thrown: unknown, host: Host): unknown {
   if (!(thrown instanceof PgError)) return thrown;
-  const reason = `${formatHost(host)}: ${thrown.reason ?? thrown.message}`;
-  const { sqlstate, message, severity, detail, hint, blame, cause } = thrown;
-  return new PgError(sqlstate, message, { severity, detail, hint, blame, cause, reason });
+  return withReason(thrown, `${formatHost(host)}: ${thrown.reason ?? thrown.message}`);
 }
 
 function unreachable(backend: string, failures: readonly Failure[]): PgError {

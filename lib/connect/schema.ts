@@ -3,7 +3,12 @@ import type { AuthWord, ChannelBinding } from "./login.ts";
 import { isLocal } from "./host.ts";
 import { parseTarget, type Target, TargetError } from "./target.ts";
 
-const AUTH_WORDS = ["scram-sha-256-plus", "scram-sha-256", "md5", "password", "cert", "none"] as const;
+/** What a backend on this machine may ask for when `require_auth` is not written. */
+const LOCAL_AUTH_WORDS = ["scram-sha-256-plus", "scram-sha-256", "md5", "password", "cert", "none"] as const;
+
+/** The client's own token goes only to who is named for it. */
+const AUTH_WORDS = [...LOCAL_AUTH_WORDS, "oauth"] as const;
+
 const CHANNEL_BINDINGS = ["disable", "prefer", "require"] as const;
 
 /** Startup parameters with a meaning of their own: the role, the database and the kind of session are not settings. */
@@ -98,10 +103,10 @@ export function backendOf(table: BackendTable): Backend {
 
 /**
  * The ways to log in that a backend may ask for when `require_auth` is not written. Off this machine they are those that
- * give nothing away to an impostor, SCRAM and a certificate of ours inside TLS; on it they are all.
+ * give nothing away to an impostor, SCRAM and a certificate of ours inside TLS; on it they are all but `oauth`.
  */
 function defaultRequireAuth({ hosts, sslcert }: Target): readonly AuthWord[] {
-  if (hosts.every(isLocal)) return AUTH_WORDS;
+  if (hosts.every(isLocal)) return LOCAL_AUTH_WORDS;
   const scram: AuthWord[] = ["scram-sha-256-plus", "scram-sha-256"];
   return sslcert === undefined ? scram : [...scram, "cert"];
 }
@@ -147,6 +152,37 @@ function contradictions(table: Written): Contradiction[] {
     found.push({
       key: "require_auth",
       message: "has cert, but the URL has no sslcert and sslkey to show in TLS",
+    });
+  }
+  return [...found, ...contradictionsOfOauth(table, target)];
+}
+
+/** What a bearer token needs: a backend that cannot be anybody else. */
+function contradictionsOfOauth(
+  { password_file, password_env, require_auth, channel_binding }: Written,
+  target: Target,
+): Contradiction[] {
+  if (!require_auth?.includes("oauth")) return [];
+  const found: Contradiction[] = [];
+  if (target.sslmode !== "verify-full" && !target.hosts.every(isLocal)) {
+    found.push({
+      key: "require_auth",
+      message: "has oauth, which sends the client's token and needs sslmode=verify-full off this machine",
+    });
+  }
+  if (require_auth.some((word) => word !== "oauth")) return found;
+  const password = password_file !== undefined
+    ? "password_file"
+    : password_env !== undefined
+    ? "password_env"
+    : target.password && "url";
+  if (password !== undefined) {
+    found.push({ key: password, message: "has a password, which is never sent where require_auth is oauth" });
+  }
+  if (channel_binding === "require") {
+    found.push({
+      key: "channel_binding",
+      message: "cannot be require where require_auth is oauth: OAUTHBEARER binds to no channel",
     });
   }
   return found;

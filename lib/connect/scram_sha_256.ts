@@ -4,7 +4,7 @@ import type { AuthenticationSasl } from "../wire/authentication.ts";
 import { saslInitialResponse, saslResponse } from "../wire/frontend.ts";
 import { encodeMessage } from "../wire/message.ts";
 import { loginRefused } from "./backend_error.ts";
-import { chooseBinding } from "./channel_binding.ts";
+import { chooseBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS } from "./channel_binding.ts";
 import type { LoginMethod } from "./methods.ts";
 import { passwordOf } from "./password.ts";
 import { deriveSaltedPassword, randomBytes } from "./questions.ts";
@@ -22,6 +22,7 @@ const NONCE_BYTES = 18;
  */
 export const scramSha256: LoginMethod<AuthenticationSasl> = {
   asked: "AuthenticationSASL",
+  mechanisms: [SCRAM_SHA_256_PLUS, SCRAM_SHA_256],
   refusal: ({ mechanisms }, { credentials }) => {
     const choice = chooseBinding(mechanisms, credentials);
     return choice.ok ? undefined : choice.refusal;

@@ -21,11 +21,12 @@ export const CREDENTIALS: Credentials = {
   channelBinding: "prefer",
   certificateHash: new Uint8Array(32).fill(0xcc),
   isEncrypted: true,
+  isVerified: true,
   isLocal: false,
   hasClientCertificate: false,
 };
 
-/** Every way to log in. */
+/** Every way to log in that takes no client's token. */
 export const ANY_AUTH: Credentials["requireAuth"] = [
   "scram-sha-256-plus",
   "scram-sha-256",
