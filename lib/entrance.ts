@@ -7,6 +7,7 @@ import { chooseWayIn } from "./authenticate/way_in.ts";
 import { type BackendCanceller, openBackend, type OpenedBackend } from "./backend_link.ts";
 import { answer, question } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
+import type { Suspect } from "./limits/failed_logins.ts";
 import type { AskedFor } from "./observe/events.ts";
 import { Relay } from "./relay/relay.ts";
 import type { Secret } from "./secret.ts";
@@ -138,13 +139,15 @@ export class Entrance {
       asked: { user, database, clientAddress, serverName: serverName ?? undefined },
     };
     const judge = answer(judgeToken, async (token) => {
+      // Once more: others like it may have failed while this one was asked for its token.
+      failedLogins.check(suspect);
       const verdict = await admit(token, { request, presentation, settings: this.#settings });
       if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
       // An issuer that is down is nobody's guess.
-      else if (verdict.blame === "frontend") await this.#pause(failedLogins.failed(suspect));
+      else if (verdict.blame === "frontend") await this.#countFailure(suspect);
       return verdict;
     });
-    const noToken = answer(presentedNoToken, () => this.#pause(failedLogins.failed(suspect)));
+    const noToken = answer(presentedNoToken, () => this.#countFailure(suspect));
     const discover = answer(mayDiscover, () => discoveries.take(clientAddress));
     const method = authenticationMethods[way.method](judgeToken, { user, challenge: way.challenge });
     const admission = await this.#client.converse(method, [judge, noToken, discover]);
@@ -153,9 +156,10 @@ export class Entrance {
     return admission;
   }
 
-  /** Holds an answer back; what ends the login ends this too. */
-  async #pause(ms: number): Promise<void> {
-    if (ms > 0) await delay(ms, undefined, { signal: this.#end.signal });
+  /** Counts a failed login, and holds its answer back; what ends the login ends this too. */
+  async #countFailure(suspect: Suspect): Promise<void> {
+    using heldBack = this.#house.failedLogins.failed(suspect);
+    if (heldBack.ms > 0) await delay(heldBack.ms, undefined, { signal: this.#end.signal });
   }
 
   #logIn(

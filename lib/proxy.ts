@@ -19,6 +19,8 @@ export interface ProxyOptions {
   readonly configuration: Configuration;
   readonly tokens: SessionSettings["tokens"];
   readonly observe: Observer;
+  /** Milliseconds on a clock that only goes forward; default: the machine's. */
+  readonly now?: () => number;
 }
 
 /** Why a proxy cannot serve, as a sentence that says what to do. */
@@ -34,15 +36,15 @@ export class Proxy implements AsyncDisposable {
   readonly #house: SessionHouse;
   #lastId = 0;
 
-  private constructor({ configuration, tokens, observe }: ProxyOptions) {
+  private constructor({ configuration, tokens, observe, now = () => performance.now() }: ProxyOptions) {
     this.#settings = settingsOf(configuration, tokens);
     this.#house = {
       observe,
       isTracing: configuration.log.level === "trace",
       cancelKeys: new CancelKeys(),
-      failedLogins: new FailedLogins(),
-      discoveries: new Discoveries(),
-      now: () => performance.now(),
+      failedLogins: new FailedLogins(configuration.limits, now),
+      discoveries: new Discoveries(configuration.limits, now),
+      now,
     };
   }
 

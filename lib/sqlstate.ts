@@ -16,6 +16,8 @@ export const SQLSTATE = {
   invalidAuthorizationSpecification: "28000",
   /** The token was not good, or no rule lets its bearer in. */
   invalidPassword: "28P01",
+  /** Too many logins have failed, or too many questions were asked, to look at another for a while. */
+  tooManyConnections: "53300",
   /** The login took longer than `login_timeout`. */
   queryCanceled: "57014",
   /** We are shutting down. */

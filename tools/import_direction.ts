@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
     ...[
       "type token/presentation",
+      "type limits",
       "type chronicle",
       "type session_settings",
       "type observe/events",

@@ -1,6 +1,7 @@
 import type { WayInRule } from "../authenticate/way_in.ts";
 import type { Policy } from "../authorize/policy.ts";
 import type { Backend } from "../connect/schema.ts";
+import type { LimitsSettings } from "../limits/schema.ts";
 import type { LogSettings } from "../observe/schema.ts";
 import type { Secret } from "../secret.ts";
 import type { StartupSettings } from "../startup/schema.ts";
@@ -24,6 +25,7 @@ export interface Configuration {
   readonly policy: Policy;
   /** In order, each with the URL of its issuer. */
   readonly waysIn: readonly WayInRule[];
+  readonly limits: LimitsSettings;
   readonly log: LogSettings;
 }
 

@@ -6,6 +6,7 @@ import { dirname, resolve } from "node:path";
 import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
+import { limitsSchema } from "../limits/schema.ts";
 import { logSchema } from "../observe/schema.ts";
 import { startupSchema } from "../startup/schema.ts";
 import { listenSchema } from "../stream/listen_schema.ts";
@@ -56,6 +57,7 @@ export async function loadConfiguration(
     purpose: "for those to be let in: all others are refused",
   });
   const authorize = sections.table("authorize", authorizeSchema);
+  const limits = sections.table("limits", limitsSchema);
   const log = sections.table("log", logSchema);
   sections.end();
 
@@ -84,6 +86,7 @@ export async function loadConfiguration(
     backends,
     policy,
     waysIn: [],
+    limits: limits!,
     log: log!,
   });
 }

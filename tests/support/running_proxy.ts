@@ -16,12 +16,16 @@ export interface ProxyScenario {
   readonly listen?: string;
   /** Keys of the issuer's table besides its name, URL and audience. */
   readonly issuer?: string;
+  /** Keys of the table `[limits]`; left out, failed logins are not counted: a test may have any number of them. */
+  readonly limits?: string;
   /** Files to stand beside the configuration, by name. */
   readonly files?: Readonly<Record<string, string>>;
   /** Leaves out the certificate. */
   readonly isPlaintext?: boolean;
   /** The clock that tokens and key sets go by, in milliseconds since 1970. */
   readonly now?: () => number;
+  /** The clock that limits go by, in milliseconds. */
+  readonly uptime?: () => number;
 }
 
 /** A proxy in this process with a real issuer behind it, both on loopback. */
@@ -68,7 +72,9 @@ export class RunningProxy implements AsyncDisposable {
     );
     const events: (SessionEvent | ProxyEvent)[] = [];
     const observe: Observer = (event) => void events.push(event);
-    const proxy = resources.use(await Proxy.open({ configuration, tokens: verifier, observe }));
+    const proxy = resources.use(
+      await Proxy.open({ configuration, tokens: verifier, observe, now: scenario.uptime }),
+    );
     const caFile = join(directory.path, "ca.crt");
     return new RunningProxy({ resources: resources.move(), proxy, authority, issuer, events, caFile });
   }
@@ -154,6 +160,9 @@ name = "corp"
 url = "${issuerUrl}"
 audience = ["pg-auth-proxy"]
 ${scenario.issuer ?? ""}
+
+[limits]
+${scenario.limits ?? "failed_logins = 0"}
 
 ${scenario.toml}
 `;
