@@ -1,6 +1,8 @@
 import type { Credentials } from "./login.ts";
 
+/** SCRAM that may be carried on by someone in the middle. */
 export const SCRAM_SHA_256 = "SCRAM-SHA-256";
+/** SCRAM bound to the TLS it runs in. */
 export const SCRAM_SHA_256_PLUS = "SCRAM-SHA-256-PLUS";
 
 /** Which of the mechanisms offered is spoken, and how it is bound to TLS; or why none is. */

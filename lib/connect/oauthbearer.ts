@@ -5,7 +5,7 @@ import { SQLSTATE } from "../sqlstate.ts";
 import { type Authentication, authentication, type AuthenticationSasl } from "../wire/authentication.ts";
 import { saslInitialResponse, saslResponse } from "../wire/frontend.ts";
 import { encodeMessage } from "../wire/message.ts";
-import { withReason } from "./backend_error.ts";
+import { withBackend, withReason } from "./backend_error.ts";
 import type { Credentials, Login } from "./login.ts";
 import type { LoginMethod } from "./methods.ts";
 
@@ -61,7 +61,7 @@ export const oauthbearer: LoginMethod<AuthenticationSasl> = {
 function* refused(status: string, login: Login): Dialogue<never> {
   yield* send(encodeMessage(saslResponse, { kind: "SASLResponse", data: bytes(KVSEP) }));
   try {
-    return yield* login.receive<never>();
+    return yield* withBackend(login.credentials.backend, login.receive<never>());
   } catch (thrown) {
     if (!(thrown instanceof PgError)) throw thrown;
     throw withReason(thrown, `it refused the token with ${status}; ${thrown.reason ?? thrown.message}`);

@@ -5,6 +5,7 @@ import { reachBackend } from "../../lib/connect/reach_backend.ts";
 import { parseTarget } from "../../lib/connect/target.ts";
 import type { Ask, Dialogue } from "../../lib/dialogue.ts";
 import { PgError } from "../../lib/errors.ts";
+import { Secret } from "../../lib/secret.ts";
 import { Framing } from "../../lib/wire/framing.ts";
 import { decodeMessage } from "../../lib/wire/message.ts";
 import { bytes, int32 } from "../wire/bytes.ts";
@@ -30,6 +31,9 @@ const words = fc.constantFrom(
   sasl("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"),
   saslContinue(`r=${CLIENT_NONCE}x,s=c2FsdA==,i=4096`),
   saslFinal("v=AAAA"),
+  sasl("OAUTHBEARER"),
+  saslContinue('{"status":"invalid_token"}'),
+  error({ sqlstate: "28000", message: "no to a.b.c" }),
   auth({ kind: "AuthenticationCleartextPassword" }),
   auth({ kind: "AuthenticationMD5Password", salt: new Uint8Array(4) }),
   notice("hello"),
@@ -60,8 +64,9 @@ Deno.test("whatever bytes a backend sends, a login ends in a result or a PgError
       const reach = {
         backend: "orders",
         startup: STARTUP,
-        requireAuth: ANY_AUTH,
+        requireAuth: [...ANY_AUTH, "oauth" as const],
         channelBinding: "prefer" as const,
+        token: new Secret("a.b.c"),
       };
       try {
         assert.ok(hear(reachBackend(parseTarget(url), reach), said).host);
@@ -70,6 +75,7 @@ Deno.test("whatever bytes a backend sends, a login ends in a result or a PgError
         assert.equal(thrown.blame, "backend");
         assert.equal(thrown.severity, "FATAL");
         assert.doesNotMatch(thrown.message, /\bh[12]\b|pencil/);
+        assert.doesNotMatch(thrown.reason ?? "", /pencil|a\.b\.c/);
       }
     }),
     { numRuns: 2000 },
