@@ -95,6 +95,12 @@ function proxyEventOf(event: TokenEvent): Parameters<Observer>[0] {
       return { kind: "issuer_fetch_failed", issuer, reason: event.problem };
     case "key_skipped":
       return { kind: "issuer_key_skipped", issuer, index: event.index, reason: event.reason };
+    case "introspection_refused":
+      return { kind: "issuer_refused_proxy", issuer, reason: event.problem };
+    case "introspection_stopped":
+      return { kind: "issuer_introspection_stopped", issuer, reason: event.problem };
+    case "introspection_resumed":
+      return { kind: "issuer_introspection_resumed", issuer };
   }
 }
 

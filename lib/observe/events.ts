@@ -96,5 +96,10 @@ export type ProxyEvent =
     readonly reason: string;
   }
   | { readonly kind: "issuer_fetch_failed"; readonly issuer: string; readonly reason: string }
+  /** It does not take the credentials that the proxy asks about tokens with. */
+  | { readonly kind: "issuer_refused_proxy"; readonly issuer: string; readonly reason: string }
+  /** It has not answered about tokens, and is not asked for a while: logins with such tokens are refused at once. */
+  | { readonly kind: "issuer_introspection_stopped"; readonly issuer: string; readonly reason: string }
+  | { readonly kind: "issuer_introspection_resumed"; readonly issuer: string }
   | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
   | { readonly kind: "drained"; readonly sessionsCut: number };

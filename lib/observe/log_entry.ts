@@ -91,6 +91,22 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
       const { issuer, reason } = event;
       return { level: "warn", message: "key set of an issuer cannot be fetched", fields: { issuer, reason } };
     }
+    case "issuer_refused_proxy": {
+      const { issuer, reason } = event;
+      return {
+        level: "error",
+        message: "issuer refused the proxy's credentials",
+        fields: { issuer, reason },
+      };
+    }
+    case "issuer_introspection_stopped": {
+      const { issuer, reason } = event;
+      return { level: "warn", message: "issuer does not answer about tokens", fields: { issuer, reason } };
+    }
+    case "issuer_introspection_resumed": {
+      const { issuer } = event;
+      return { level: "info", message: "issuer answers about tokens again", fields: { issuer } };
+    }
     case "issuer_key_skipped": {
       const { issuer, index, reason } = event;
       return {

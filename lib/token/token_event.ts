@@ -10,11 +10,19 @@ export type TokenEvent =
     readonly issuer: string;
     readonly index: number;
     readonly reason: string;
-  };
+  }
+  /** The issuer does not take the proxy's credentials; told once until it has answered again. */
+  | { readonly kind: "introspection_refused"; readonly issuer: string; readonly problem: string }
+  /** The issuer has not answered several times in a row: for a while it is not asked about tokens. */
+  | { readonly kind: "introspection_stopped"; readonly issuer: string; readonly problem: string }
+  /** It has answered again. */
+  | { readonly kind: "introspection_resumed"; readonly issuer: string };
 
 /** Something is wrong with one issuer: its name in the configuration, and a sentence. */
 export interface IssuerProblem {
   readonly issuer: string;
+  /** Where in the issuer's table to look first: `["introspection", "endpoint"]`; without it, where its keys are. */
+  readonly key?: readonly string[];
   readonly message: string;
 }
 

@@ -8,5 +8,15 @@ export interface Introspector {
    * @throws {TokenRefused} inactive when it is none; issuer_unavailable when the issuer cannot be asked
    */
   introspect(token: string): Promise<Record<string, unknown>>;
+  /** Asks about a token that nobody has issued: what is wrong with the issuer or with the configuration, if anything is. */
+  probe(): Promise<IntrospectionProblem | undefined>;
   close(): Promise<void>;
+}
+
+/** What is wrong with an issuer's introspection. */
+export interface IntrospectionProblem {
+  /** The key of the table `introspection` to look at first; undefined: the table. */
+  readonly key?: string;
+  /** A sentence. */
+  readonly message: string;
 }

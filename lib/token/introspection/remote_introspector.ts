@@ -1,0 +1,232 @@
+// In: a token that says nothing itself, or whose revocation is to be seen, and who the proxy is to its issuer.
+// Out: what the issuer says of it, in the names of claims, or a TokenRefused that says why there is nothing.
+// RFC 7662 (token introspection), RFC 6749 section 2.3, RFC 7523 and RFC 8705 (who asks).
+
+import { createHash } from "node:crypto";
+import { DocumentUnavailable, exchange, nameOf, readBody, requireSuccess } from "../fetch_document.ts";
+import { TokenRefused } from "../refused_token.ts";
+import { parseStrictJsonObject } from "../strict_json.ts";
+import type { TokenEvent } from "../token_event.ts";
+import { Breaker } from "./breaker.ts";
+import { authenticateClient, type ClientCredentials } from "./client_authentication.ts";
+import { claimsOfAnswer, NoAnswer } from "./introspection_answer.ts";
+import type { IntrospectionProblem, Introspector } from "./introspector.ts";
+import { Places } from "./places.ts";
+import type { IntrospectionSettings } from "./schema.ts";
+
+/** Most questions under way to one issuer. */
+export const MAX_AT_ONCE = 32;
+
+/** What an introspector needs. */
+export interface RemoteIntrospectorOptions {
+  /** Name of the issuer, for events. */
+  readonly issuer: string;
+  /** The `iss` to expect. */
+  readonly iss: string;
+  readonly settings: IntrospectionSettings;
+  readonly insecureHttp: boolean;
+  readonly credentials: ClientCredentials;
+  /** Finds where to ask; called again after an outage. */
+  readonly findEndpoint: (signal: AbortSignal) => Promise<URL>;
+  /** Shows the client certificate where the credentials have one. */
+  readonly fetch: typeof fetch;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly report: (event: TokenEvent) => void;
+  /** Gives back what `fetch` holds. */
+  readonly close?: () => void;
+}
+
+/** What an Authorization header could carry as a token: nothing else is shown to an issuer. */
+const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+/** Words by which an issuer says that it does not know the proxy, or does not let it ask. */
+const REFUSALS_OF_CLIENT = ["invalid_client", "unauthorized_client", "access_denied"];
+
+/** Statuses that speak about the token or about us, not of an outage. */
+const TELLING_STATUSES = [400, 401, 403, 413, 422];
+
+/**
+ * An issuer's introspection endpoint. Everyone who asks about one token waits for the same answer, only so many questions
+ * are under way, and an issuer that does not answer is not waited for by each login in turn.
+ */
+export class RemoteIntrospector implements Introspector {
+  readonly #options: RemoteIntrospectorOptions;
+  readonly #closing = new AbortController();
+  readonly #places = new Places(MAX_AT_ONCE);
+  readonly #underWay = new Map<string, Promise<Record<string, unknown>>>();
+  readonly #breaker: Breaker;
+  #endpoint?: Promise<URL>;
+  #isRefused = false;
+
+  constructor(options: RemoteIntrospectorOptions) {
+    this.#options = options;
+    this.#breaker = new Breaker(options.now);
+  }
+
+  get rememberForMs(): number {
+    return this.#options.settings.remember_for;
+  }
+
+  async introspect(token: string): Promise<Record<string, unknown>> {
+    if (!B64TOKEN.test(token)) {
+      throw new TokenRefused("not_a_token", "The password has characters that no token has");
+    }
+    const key = createHash("sha256").update(token).digest("base64url");
+    let asking = this.#underWay.get(key);
+    if (asking === undefined) {
+      asking = this.#askInTurn(token).finally(() => this.#underWay.delete(key));
+      this.#underWay.set(key, asking);
+    }
+    // A copy for each: what is made of it is frozen.
+    return structuredClone(await asking);
+  }
+
+  async probe(): Promise<IntrospectionProblem | undefined> {
+    try {
+      await this.#ask(`not-a-token-${crypto.randomUUID()}`);
+    } catch (error) {
+      if (error instanceof TokenRefused) return undefined;
+      if (error instanceof ProxyRefused) {
+        return { key: keyOfProof(this.#options.settings), message: error.message };
+      }
+      if (error instanceof DocumentUnavailable) return { key: "endpoint", message: error.message };
+      throw error;
+    }
+    const message = "It calls a token active that nobody has issued; every login would be let in";
+    return { key: "endpoint", message };
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#underWay.values());
+    this.#options.close?.();
+  }
+
+  async #askInTurn(token: string): Promise<Record<string, unknown>> {
+    const { settings } = this.#options;
+    const breaker = this.#breaker;
+    if (breaker.refuses) throw this.#unavailable("it has not answered, and is given time to recover");
+    if (!await this.#places.take(settings.timeout, this.#closing.signal)) {
+      throw this.#unavailable("too many questions to it are under way");
+    }
+    try {
+      // Asked again behind the line: while one waits there the breaker may have opened.
+      if (!breaker.admits()) throw this.#unavailable("it has not answered, and is given time to recover");
+      const claims = await this.#ask(token);
+      this.#answered();
+      return claims;
+    } catch (error) {
+      if (error instanceof DocumentUnavailable) {
+        this.#failed(error);
+        throw this.#unavailable(error.message);
+      }
+      // A refusal is an answer too, except for those made up above.
+      if (error instanceof TokenRefused && error.fault !== "issuer_unavailable") this.#answered();
+      throw error;
+    } finally {
+      this.#places.give();
+    }
+  }
+
+  #answered(): void {
+    const { issuer, report } = this.#options;
+    this.#isRefused = false;
+    if (this.#breaker.succeeded()) report({ kind: "introspection_resumed", issuer });
+  }
+
+  #failed(error: DocumentUnavailable): void {
+    if (this.#closing.signal.aborted) return;
+    const { issuer, report } = this.#options;
+    const problem = error.message;
+    if (error instanceof ProxyRefused) {
+      // Told once, not for every login.
+      if (!this.#isRefused) report({ kind: "introspection_refused", issuer, problem });
+      this.#isRefused = true;
+    }
+    if (!this.#breaker.failed()) return;
+    this.#endpoint = undefined;
+    report({ kind: "introspection_stopped", issuer, problem });
+  }
+
+  #unavailable(why: string): TokenRefused {
+    return new TokenRefused("issuer_unavailable", `Issuer "${this.#options.issuer}" cannot be asked: ${why}`);
+  }
+
+  async #ask(token: string): Promise<Record<string, unknown>> {
+    const { iss, settings, insecureHttp, credentials, fetch, now } = this.#options;
+    const url = await this.#findEndpoint();
+    const { headers, form } = await authenticateClient(credentials, { iss, nowMs: now() });
+    const request = {
+      method: "POST",
+      headers: new Headers({ ...headers, "content-type": "application/x-www-form-urlencoded" }),
+      body: new URLSearchParams({ token, token_type_hint: "access_token", ...form }).toString(),
+    } as const;
+    const { signal } = this.#closing;
+    const asking = { url, request, fetch, signal, insecureHttp, timeoutMs: settings.timeout };
+    const bytes = await exchange(asking, async (response) => {
+      if (TELLING_STATUSES.includes(response.status)) await refuse(response, url);
+      await requireSuccess(response, url);
+      return await readBody(response, url);
+    });
+    try {
+      return claimsOfAnswer(parseStrictJsonObject(bytes), { token, iss });
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new DocumentUnavailable(`${nameOf(url)}: ${error.message}`);
+      if (error instanceof NoAnswer) throw new DocumentUnavailable(`${nameOf(url)} ${error.message}`);
+      throw error;
+    }
+  }
+
+  async #findEndpoint(): Promise<URL> {
+    const finding = this.#endpoint ??= this.#options.findEndpoint(this.#closing.signal);
+    try {
+      return await finding;
+    } catch (error) {
+      if (this.#endpoint === finding) this.#endpoint = undefined;
+      throw error;
+    }
+  }
+}
+
+/** The issuer does not take the proxy's word for who it is. */
+class ProxyRefused extends DocumentUnavailable {}
+
+/** Of a status that means either us or the token. A bad token must not count as an outage: anyone can send one. */
+async function refuse(response: Response, url: URL): Promise<never> {
+  const { status } = response;
+  const error = errorOf(await readBody(response, url));
+  const says = error === undefined ? `status ${status}` : `status ${status}, ${error}`;
+  if (status === 401 || status === 403 || REFUSALS_OF_CLIENT.includes(error ?? "")) {
+    throw new ProxyRefused(
+      `${nameOf(url)} refused the proxy's credentials (${says}); compare them with the client at the issuer`,
+    );
+  }
+  throw new TokenRefused("inactive", `The issuer does not speak about such a token (${says})`);
+}
+
+/**
+ * The word that says what is wrong; nothing longer, which could hold the token.
+ *
+ * @see RFC 6749 section 5.2
+ */
+function errorOf(body: Uint8Array): string | undefined {
+  try {
+    const { error } = parseStrictJsonObject(body);
+    return typeof error === "string" && /^[a-z_]{1,40}$/.test(error) ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function keyOfProof({ auth, client_secret_file }: IntrospectionSettings): string {
+  switch (auth) {
+    case "client_secret_basic":
+    case "client_secret_post":
+      return client_secret_file === undefined ? "client_secret_env" : "client_secret_file";
+    case "private_key_jwt":
+      return "private_key";
+    case "tls_client_auth":
+      return "certificate";
+  }
+}
