@@ -109,7 +109,7 @@ Deno.test.each([
 
 Deno.test("house/import-direction says what may be imported instead", () => {
   const [{ hint }] = diagnosticsOf("lib/wire/reader.ts", 'import "../dialogue.ts";');
-  assert.equal(hint, "wire may import errors");
+  assert.equal(hint, "wire may import errors, sqlstate");
 });
 
 Deno.test("house/import-direction asks for the row of a new room", () => {

@@ -48,7 +48,21 @@ export function passwordMessage(password: string): Uint8Array {
   return typed("p", cString(password));
 }
 
-/** Authentication* (B): 0 is Ok, 3 CleartextPassword, 5 MD5Password, 10 SASL. */
+/** SASLInitialResponse (F); `null` is no initial response, and the length is right unless another is given. */
+export function saslInitialResponse(
+  mechanism: string,
+  data: Uint8Array | null,
+  length = data?.length ?? -1,
+): Uint8Array {
+  return typed("p", concat(cString(mechanism), int32(length), data ?? new Uint8Array()));
+}
+
+/** SASLResponse (F). */
+export function saslResponse(data: Uint8Array): Uint8Array {
+  return typed("p", data);
+}
+
+/** Authentication* (B): 0 is Ok, 3 CleartextPassword, 5 MD5Password, 10 SASL, 11 SASLContinue. */
 export function authentication(code: number, rest: Uint8Array = new Uint8Array()): Uint8Array {
   return typed("R", concat(int32(code), rest));
 }
