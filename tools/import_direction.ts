@@ -2,7 +2,17 @@ import { dirname, join } from "node:path/posix";
 import { onImports, pathInHouse } from "./lint_source.ts";
 
 /** Files at the top of `lib/` that anyone may use: they know nothing of a connection. */
-const LEAVES = ["errors", "sqlstate", "secret", "duration", "mistake", "printable", "address", "network"];
+const LEAVES = [
+  "errors",
+  "sqlstate",
+  "secret",
+  "duration",
+  "mistake",
+  "printable",
+  "address",
+  "network",
+  "der",
+];
 
 /** What every room on a connection's way speaks with. */
 const SPEECH = ["wire", "dialogue", ...LEAVES];
@@ -82,6 +92,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   mistake: [],
   printable: [],
   address: [],
+  der: [],
   network: ["mistake"],
   claims: ["mistake"],
   duration: [],

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { DER, type DerElement, derElements } from "../der.ts";
 
 /** Hashes by the object identifier of the signature algorithm, as its DER content in hexadecimal. */
 const HASH_OF_SIGNATURE: Readonly<Record<string, string>> = {
@@ -26,8 +27,6 @@ const HASHES: Readonly<Record<string, string>> = {
   "608648016503040204": "sha224", // .4
 };
 
-const SEQUENCE = 0x30;
-const OBJECT_IDENTIFIER = 0x06;
 const HASH_ALGORITHM_OF_PSS = 0xa0; // [0] of RSASSA-PSS-params
 
 /**
@@ -46,43 +45,19 @@ export function certificateHash(certificate: Uint8Array): Uint8Array | undefined
 
 /** Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { algorithm, parameters }, signature } */
 function signatureHash(certificate: Uint8Array): string | undefined {
-  const [whole] = elements(certificate);
-  const algorithm = elements(whole?.content)[1];
-  if (whole?.tag !== SEQUENCE || algorithm?.tag !== SEQUENCE) return undefined;
-  const [identifier, parameters] = elements(algorithm.content);
-  if (identifier?.tag !== OBJECT_IDENTIFIER) return undefined;
+  const [whole] = derElements(certificate);
+  const algorithm = derElements(whole?.content)[1];
+  if (whole?.tag !== DER.sequence || algorithm?.tag !== DER.sequence) return undefined;
+  const [identifier, parameters] = derElements(algorithm.content);
+  if (identifier?.tag !== DER.objectIdentifier) return undefined;
   const name = identifier.content.toHex();
   return name === RSASSA_PSS ? hashOfPss(parameters) : HASH_OF_SIGNATURE[name];
 }
 
-function hashOfPss(parameters: Element | undefined): string | undefined {
-  const named = elements(parameters?.content).find(({ tag }) => tag === HASH_ALGORITHM_OF_PSS);
+function hashOfPss(parameters: DerElement | undefined): string | undefined {
+  const named = derElements(parameters?.content).find(({ tag }) => tag === HASH_ALGORITHM_OF_PSS);
   if (named === undefined) return "sha1"; // the default of RSASSA-PSS-params
-  const [algorithm] = elements(named.content);
-  const [identifier] = elements(algorithm?.content);
+  const [algorithm] = derElements(named.content);
+  const [identifier] = derElements(algorithm?.content);
   return identifier === undefined ? undefined : HASHES[identifier.content.toHex()];
-}
-
-interface Element {
-  readonly tag: number;
-  readonly content: Uint8Array;
-}
-
-/** The DER elements side by side in `bytes`; it ends where they stop making sense. */
-function elements(bytes: Uint8Array = new Uint8Array()): Element[] {
-  const found: Element[] = [];
-  let at = 0;
-  while (at + 2 <= bytes.length) {
-    const tag = bytes[at];
-    const lengthBytes = bytes[at + 1] < 0x80 ? 0 : bytes[at + 1] & 0x7f;
-    if (lengthBytes > 4) break;
-    const start = at + 2 + lengthBytes;
-    const length = lengthBytes === 0
-      ? bytes[at + 1]
-      : bytes.subarray(at + 2, start).reduce((sum, byte) => sum * 256 + byte, 0);
-    if (start + length > bytes.length) break;
-    found.push({ tag, content: bytes.subarray(start, start + length) });
-    at = start + length;
-  }
-  return found;
 }
