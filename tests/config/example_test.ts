@@ -25,7 +25,7 @@ Deno.test("config.example.toml is loaded with every commented-out key in force",
 
 Deno.test("config.example.toml says of each commented-out default what the default is", async () => {
   const shared =
-    /^# (minimum_tls_version|insecure_plaintext|login_timeout|parameters = \[|ignore_parameters|reserved_roles)/;
+    /^# (minimum_tls_version|insecure_plaintext|login_timeout|parameters = \[|ignore_parameters|reserved_roles|failed_logins|discoveries)/;
   const lines = example.split("\n");
   const uncommented = lines.map((line) =>
     shared.test(line) || /^# {3}"|^# \]/.test(line) ? line.slice(2) : line
@@ -33,9 +33,9 @@ Deno.test("config.example.toml says of each commented-out default what the defau
   const [plain, explicit] = await Promise.all(
     [example, uncommented].map((toml) => loadConfiguration("/etc/proxy/config.toml", outside(toml))),
   );
-  const essence = ({ listen, startup, policy }: typeof plain) => {
+  const essence = ({ listen, startup, policy, limits }: typeof plain) => {
     const { tls: _tls, ...rest } = listen;
-    return { rest, startup, reserved: policy.reservedRoles };
+    return { rest, startup, reserved: policy.reservedRoles, limits };
   };
   assert.notEqual(uncommented, example);
   assert.deepEqual(essence(explicit), essence(plain));
