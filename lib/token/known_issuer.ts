@@ -2,6 +2,13 @@ import type { DenyList } from "./deny_list.ts";
 import { discoverKeySetUrl } from "./discovery.ts";
 import { fetchDocument } from "./fetch_document.ts";
 import type { Introspector } from "./introspection/introspector.ts";
+import {
+  certifiedFetchOfDeno,
+  type IntrospectorOutside,
+  type OpenedIntrospector,
+  openIntrospector,
+} from "./introspection/open_introspector.ts";
+import type { SecretsOutside } from "./introspection/read_credentials.ts";
 import { fixedKeySource, type KeySource } from "./key_source.ts";
 import { RemoteKeySet } from "./remote_key_set.ts";
 import type { IssuerSettings } from "./schema.ts";
@@ -29,10 +36,13 @@ export interface IssuersOutside {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly report?: (event: TokenEvent) => void;
-  /** What relative paths of `signing_keys` are relative to; the working directory unless given. */
+  /** What relative paths are relative to; the working directory unless given. */
   readonly baseDirectory?: string;
   readonly readTextFile?: KeyFiles["readTextFile"];
   readonly listDirectory?: KeyFiles["listDirectory"];
+  readonly getEnv?: SecretsOutside["getEnv"];
+  /** Makes a `fetch` that shows a client certificate. */
+  readonly certifiedFetch?: IntrospectorOutside["certifiedFetch"];
 }
 
 /**
@@ -47,30 +57,85 @@ export async function openIssuers(
   const known: KnownIssuer[] = [];
   const problems = [...doubles(issuers)];
   for (const settings of issuers) {
-    const opened = await openKeys(settings, outside);
-    switch (opened.kind) {
-      case "source":
-        known.push({
-          settings,
-          iss: issOf(settings),
-          keys: opened.source,
-          close: () => opened.source.close(),
-        });
-        break;
-      case "problems":
-        problems.push(...opened.problems.map((message) => ({ issuer: settings.name, message })));
-    }
+    const opened = await openIssuer(settings, outside);
+    if (opened.kind === "issuer") known.push(opened.issuer);
+    else problems.push(...opened.problems.map((problem) => ({ issuer: settings.name, ...problem })));
   }
-  if (problems.length > 0) throw new IssuersMisconfigured(problems);
-  return known;
+  if (problems.length === 0) return known;
+  await Promise.all(known.map((issuer) => issuer.close()));
+  throw new IssuersMisconfigured(problems);
+}
+
+type OpenedIssuer =
+  | { readonly kind: "issuer"; readonly issuer: KnownIssuer }
+  | { readonly kind: "problems"; readonly problems: readonly Omit<IssuerProblem, "issuer">[] };
+
+async function openIssuer(settings: IssuerSettings, outside: IssuersOutside): Promise<OpenedIssuer> {
+  const keys = await openKeys(settings, outside);
+  const asking = await openIntrospection(settings, outside);
+  const problems: Omit<IssuerProblem, "issuer">[] = [];
+  if (keys.kind === "problems") problems.push(...keys.problems.map((message) => ({ message })));
+  if (asking.kind === "problem") {
+    const { key, message } = asking.problem;
+    problems.push({ key: introspectionKey(key), message });
+  }
+  if (keys.kind === "problems" || asking.kind === "problem") {
+    await Promise.all([closeKeys(keys), closeIntrospection(asking)]);
+    return { kind: "problems", problems };
+  }
+  const issuer: KnownIssuer = {
+    settings,
+    iss: issOf(settings),
+    keys: keys.kind === "source" ? keys.source : undefined,
+    introspector: asking.kind === "introspector" ? asking.introspector : undefined,
+    async close() {
+      await Promise.all([closeKeys(keys), closeIntrospection(asking)]);
+    },
+  };
+  return { kind: "issuer", issuer };
+}
+
+/** Where in an issuer's table a key of its introspection is. */
+export function introspectionKey(key: string | undefined): readonly string[] {
+  return key === undefined ? ["introspection"] : ["introspection", key];
+}
+
+const NONE = { kind: "none" } as const;
+
+async function openIntrospection(
+  settings: IssuerSettings,
+  outside: IssuersOutside,
+): Promise<OpenedIntrospector | typeof NONE> {
+  if (settings.introspection === undefined) return NONE;
+  const {
+    fetch,
+    now,
+    report = () => {},
+    baseDirectory = ".",
+    readTextFile = keyFilesOfDisk(baseDirectory).readTextFile,
+    getEnv = (name) => Deno.env.get(name),
+    certifiedFetch = certifiedFetchOfDeno,
+  } = outside;
+  const secrets = { baseDirectory, readTextFile, getEnv };
+  return await openIntrospector(settings, { fetch, certifiedFetch, secrets, now, report });
+}
+
+async function closeKeys(keys: OpenedKeys): Promise<void> {
+  if (keys.kind === "source") await keys.source.close();
+}
+
+async function closeIntrospection(asking: OpenedIntrospector | typeof NONE): Promise<void> {
+  if (asking.kind === "introspector") await asking.introspector.close();
 }
 
 type OpenedKeys =
+  | typeof NONE
   | { readonly kind: "source"; readonly source: KeySource }
   | { readonly kind: "problems"; readonly problems: readonly string[] };
 
 async function openKeys(settings: IssuerSettings, outside: IssuersOutside): Promise<OpenedKeys> {
-  const { name, algorithms, signing_keys } = settings;
+  const { name, algorithms, signing_keys, url, jwks_url } = settings;
+  if ((url ?? jwks_url ?? signing_keys) === undefined) return NONE;
   if (signing_keys === undefined) {
     const { now, report = () => {} } = outside;
     const fetchKeySet = keySetFetcher(settings, outside);

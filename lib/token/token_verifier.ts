@@ -6,7 +6,7 @@ import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { checkBinding } from "./binding.ts";
 import { checkClaims } from "./claim_checks.ts";
 import { type CompactJws, looksLikeJose, parseCompactJws } from "./compact_jws.ts";
-import { type IssuersOutside, type KnownIssuer, openIssuers } from "./known_issuer.ts";
+import { introspectionKey, type IssuersOutside, type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
 import type { IssuerSettings } from "./schema.ts";
@@ -63,13 +63,10 @@ export class TokenVerifier implements AsyncDisposable {
     return new TokenVerifier(await openIssuers(issuers, outside), outside);
   }
 
-  /** Fetches the keys of every issuer that has none yet, and tells which issuers still have none, and why. */
+  /** Fetches the keys of every issuer that has none yet and tries every introspection: what cannot be had, and why. */
   async probe(): Promise<readonly IssuerProblem[]> {
-    const problems = await Promise.all(this.#issuers.map(async ({ settings, keys }) => {
-      if (keys === undefined || await keys.usable() !== undefined) return [];
-      return [{ issuer: settings.name, message: keys.problem() ?? "Its keys have not been fetched" }];
-    }));
-    return problems.flat();
+    const probes = this.#issuers.flatMap((issuer) => [probeKeys(issuer), probeIntrospection(issuer)]);
+    return (await Promise.all(probes)).filter((problem) => problem !== undefined);
   }
 
   /** Fetches every key set again; one that cannot be had leaves its keys as they are and is reported. */
@@ -111,7 +108,8 @@ export class TokenVerifier implements AsyncDisposable {
     const issuer = this.#named(verified.issuer);
     if (issuer?.introspector === undefined) return "unknown";
     try {
-      await issuer.introspector.introspect(token);
+      const told = await issuer.introspector.introspect(token);
+      checkClaims({ ...verified.claims, ...told }, { settings: issuer.settings, nowMs: this.#now() });
       return "good";
     } catch (error) {
       if (!(error instanceof TokenRefused)) throw error;
@@ -133,7 +131,7 @@ export class TokenVerifier implements AsyncDisposable {
   /** A verdict holds as long as the keys it was reached with: a withdrawn key takes its tokens along at once. */
   #recall(token: string): Verdict | undefined {
     const verdict = this.#memory.recall(token, this.#now());
-    if (verdict === undefined || verdict.keys !== verdict.issuer.keys?.current()) return undefined;
+    if (verdict?.keys !== undefined && verdict.keys !== verdict.issuer.keys?.current()) return undefined;
     return verdict;
   }
 
@@ -150,7 +148,8 @@ export class TokenVerifier implements AsyncDisposable {
     const told = keys === undefined || settings.introspect === "always"
       ? await introspect(token, issuer)
       : undefined;
-    const claims = keys === undefined ? told! : jws!.payload;
+    // What the issuer has signed has the last word; what it adds, as it does to a lightweight token, is as good.
+    const claims = keys === undefined ? told! : { ...told, ...jws!.payload };
     // Only now: a stranger without a key must not learn by the time taken which claims would do (T16).
     checkClaims(claims, { settings, nowMs: this.#now() });
     const verdict = { issuer, keys, verified: verifiedToken(claims, settings) };
@@ -168,7 +167,7 @@ export class TokenVerifier implements AsyncDisposable {
    * names, or that it names itself, or the only one there is for tokens that say nothing.
    */
   #route(token: string, { issuer: name }: Presentation): { issuer: KnownIssuer; jws?: CompactJws } {
-    const named = name === undefined ? undefined : this.#named(name);
+    const named = name === undefined ? this.#onlyOne() : this.#named(name);
     const asked = named ?? this.#onlyForOpaque();
     const saysNothing = !looksLikeJose(token) || (named !== undefined && named.keys === undefined);
     const mustAsk = saysNothing || named?.validator !== undefined;
@@ -191,12 +190,29 @@ export class TokenVerifier implements AsyncDisposable {
     return this.#issuers.find(({ settings }) => settings.name === name);
   }
 
+  #onlyOne(): KnownIssuer | undefined {
+    return this.#issuers.length === 1 ? this.#issuers[0] : undefined;
+  }
+
   #onlyForOpaque(): KnownIssuer | undefined {
     const able = this.#issuers.filter(({ introspector, validator }) =>
       (introspector ?? validator) !== undefined
     );
     return able.length === 1 ? able[0] : undefined;
   }
+}
+
+async function probeKeys({ settings, keys }: KnownIssuer): Promise<IssuerProblem | undefined> {
+  if (keys === undefined || await keys.usable() !== undefined) return undefined;
+  return { issuer: settings.name, message: keys.problem() ?? "Its keys have not been fetched" };
+}
+
+async function probeIntrospection(
+  { settings, introspector }: KnownIssuer,
+): Promise<IssuerProblem | undefined> {
+  const problem = await introspector?.probe();
+  if (problem === undefined) return undefined;
+  return { issuer: settings.name, key: introspectionKey(problem.key), message: problem.message };
 }
 
 async function introspect(token: string, { settings, introspector }: KnownIssuer) {

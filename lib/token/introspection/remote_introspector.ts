@@ -78,8 +78,7 @@ export class RemoteIntrospector implements Introspector {
       asking = this.#askInTurn(token).finally(() => this.#underWay.delete(key));
       this.#underWay.set(key, asking);
     }
-    // A copy for each: what is made of it is frozen.
-    return structuredClone(await asking);
+    return await asking;
   }
 
   async probe(): Promise<IntrospectionProblem | undefined> {
