@@ -27,12 +27,14 @@ export interface AdmissionOptions {
   /** How it was presented. */
   readonly presentation: Presentation;
   readonly settings: SessionSettings;
+  /** In milliseconds since 1970. */
+  readonly nowMs: number;
 }
 
 /** Is the token good, and may its bearer in? The reason of a refusal is for the log alone. */
 export async function admit(
   presented: Secret,
-  { request, presentation, settings }: AdmissionOptions,
+  { request, presentation, settings, nowMs }: AdmissionOptions,
 ): Promise<Verdict<Admission>> {
   let token: VerifiedToken;
   try {
@@ -43,10 +45,11 @@ export async function admit(
     return { kind: "refused", reason: `${error.fault}: ${error.message}`, blame };
   }
   const { user, database, replication } = request;
-  const decision = decide(settings.policy, { token, user, database, replication: replication !== null });
+  const asked = { user, database, replication: replication !== null, nowMs };
+  const decision = decide(settings.policy, { token, ...asked });
   if (decision.outcome === "granted") return { kind: "accepted", who: { token, decision, presented } };
-  const who = `${token.subject ?? "a token without sub"} of ${token.issuer}`;
-  const reason = `no rule lets in ${who}: ${decision.trail.map(describe).join("; ")}`;
+  const who = decision.recordsIdentity ? token.subject ?? "a token without sub" : "a token";
+  const reason = `no rule lets in ${who} of ${token.issuer}: ${decision.trail.map(describe).join("; ")}`;
   return { kind: "refused", reason, blame: "frontend" };
 }
 

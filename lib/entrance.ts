@@ -141,7 +141,10 @@ export class Entrance {
     const judge = answer(judgeToken, async (token) => {
       // Once more: others like it may have failed while this one was asked for its token.
       failedLogins.check(suspect);
-      const verdict = await admit(token, { request, presentation, settings: this.#settings });
+      const verdict = await admit(token, {
+        ...{ request, presentation, settings: this.#settings },
+        nowMs: this.#house.wallClock(),
+      });
       if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
       // An issuer that is down is nobody's guess.
       else if (verdict.blame === "frontend") await this.#countFailure(suspect);
@@ -224,9 +227,10 @@ export class Entrance {
   }
 
   #facts({ token, decision }: Admission) {
-    const { rule, identity, role, backend, database } = decision;
+    const { rule, identity, tokenId, role, backend, database } = decision;
     return {
       identity,
+      tokenId,
       issuer: token.issuer,
       rule: rule.name ?? `rules[${rule.index}]`,
       role,

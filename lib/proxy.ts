@@ -21,6 +21,8 @@ export interface ProxyOptions {
   readonly observe: Observer;
   /** Milliseconds on a clock that only goes forward; default: the machine's. */
   readonly now?: () => number;
+  /** Milliseconds since 1970; default: the machine's clock. */
+  readonly wallClock?: () => number;
 }
 
 /** Why a proxy cannot serve, as a sentence that says what to do. */
@@ -36,7 +38,8 @@ export class Proxy implements AsyncDisposable {
   readonly #house: SessionHouse;
   #lastId = 0;
 
-  private constructor({ configuration, tokens, observe, now = () => performance.now() }: ProxyOptions) {
+  private constructor(options: ProxyOptions) {
+    const { configuration, tokens, observe, now = () => performance.now(), wallClock = Date.now } = options;
     this.#settings = settingsOf(configuration, tokens);
     this.#house = {
       observe,
@@ -45,6 +48,7 @@ export class Proxy implements AsyncDisposable {
       failedLogins: new FailedLogins(configuration.limits, now),
       discoveries: new Discoveries(configuration.limits, now),
       now,
+      wallClock,
     };
   }
 

@@ -35,4 +35,6 @@ export interface SessionHouse {
   readonly isTracing: boolean;
   /** Milliseconds on a clock that only goes forward. */
   readonly now: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
 }

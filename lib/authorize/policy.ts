@@ -1,4 +1,5 @@
 import { Mistake } from "../mistake.ts";
+import type { Secret } from "../secret.ts";
 import type { Pattern } from "./pattern.ts";
 import { isName, isReservedRole } from "./reserved.ts";
 import type { Rule } from "./schema.ts";
@@ -11,6 +12,8 @@ export interface Policy {
   /** By name. */
   readonly backends: ReadonlyMap<string, BackendNames>;
   readonly reservedRoles: readonly string[];
+  /** What pseudonyms are made with; there where a rule records no identity. */
+  readonly pseudonymKey?: Secret;
 }
 
 /** The parts of a backend's URL that may hold captures; never its host, its port or what governs TLS. */
@@ -62,15 +65,8 @@ export function mistakesOfPolicy({ rules, backends, reservedRoles }: Policy): re
   return rules.flatMap((rule, index) => {
     const backend = backends.get(rule.backend);
     if (backend === undefined) return [];
-    const key = rule.loginAs === undefined ? "backend" as const : "login_as" as const;
-    const role = rule.loginAs ?? backend.user;
-    const messages = role === undefined
-      ? [{ key, message: "has no user in its URL: give one there, or login_as here" }]
-      : mistakeOfRole(role, rule.match, reservedRoles).map((message) => ({ key, message }));
-    const unknown = [backend.user, backend.database, ...backend.parameters?.values() ?? []]
-      .flatMap((template) => template === undefined ? [] : unknownCapture(template, rule.match) ?? [])
-      .map((message) => ({ key: "backend" as const, message: `has a URL that ${message}` }));
-    return [...messages, ...unknown].map((mistake) => ({ rule: index, ...mistake }));
+    return [...mistakesOfRole(rule, backend, reservedRoles), ...mistakesOfUrl(rule, backend)]
+      .map((mistake) => ({ rule: index, ...mistake }));
   });
 }
 
@@ -80,15 +76,52 @@ export function mistakesOfPolicy({ rules, backends, reservedRoles }: Policy): re
  */
 export function mayBeRole(
   role: string,
-  { written, match, reservedRoles }: { written: Template; match: Pattern; reservedRoles: readonly string[] },
+  { written, match, reservedRoles }: {
+    /** Undefined where the role is one that the token lists. */
+    readonly written: Template | undefined;
+    readonly match: Pattern | undefined;
+    readonly reservedRoles: readonly string[];
+  },
 ): boolean {
   if (!isReservedRole(role, reservedRoles)) return true;
-  return match.kind === "text" && literalOf(written) !== undefined;
+  return match?.kind === "text" && written !== undefined && literalOf(written) !== undefined;
+}
+
+/** The role as it is written for a rule; undefined where that is the one its client asks for and the token lists. */
+export function writtenRole({ loginAs, roles }: Rule, backend: BackendNames): Template | undefined {
+  return loginAs ?? (roles === undefined ? backend.user : undefined);
+}
+
+type Found = Omit<PolicyMistake, "rule">;
+
+function mistakesOfRole(
+  rule: Rule,
+  backend: BackendNames,
+  reservedRoles: readonly string[],
+): readonly Found[] {
+  const key = rule.loginAs === undefined ? "backend" as const : "login_as" as const;
+  const written = writtenRole(rule, backend);
+  if (written !== undefined) {
+    return mistakeOfRole(written, rule.match, reservedRoles).map((message) => ({ key, message }));
+  }
+  if (rule.roles !== undefined) return [];
+  return [{ key, message: "has no user in its URL: give one there, or login_as here" }];
+}
+
+function mistakesOfUrl(rule: Rule, { user, database, parameters }: BackendNames): readonly Found[] {
+  const templates = [user, database, ...parameters?.values() ?? []].filter((one) => one !== undefined);
+  const says = (message: string): Found => ({ key: "backend", message: `has a URL that ${message}` });
+  const unknown = templates.flatMap((template) => unknownCapture(template, rule.match) ?? []).map(says);
+  if (rule.recordsIdentity || unknown.length > 0) return unknown;
+  const telling = templates.find((template) => literalOf(template) === undefined);
+  return telling === undefined
+    ? []
+    : [says("tells who the client is, which record_identity = false keeps to itself")];
 }
 
 function mistakeOfRole(
   written: Template,
-  match: Pattern,
+  match: Pattern | undefined,
   reservedRoles: readonly string[],
 ): readonly string[] {
   const role = literalOf(written);

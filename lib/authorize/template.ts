@@ -57,23 +57,26 @@ export function substitute(
 
 /** What {@link substitute} needs: a match, and how a capture is written where it goes (default: as it is). */
 export interface Substitution {
-  readonly pattern: Pattern;
+  /** Undefined where nothing was compared: then there are no captures either. */
+  readonly pattern: Pattern | undefined;
   readonly captures: Captures;
   readonly encode?: (captured: string) => string;
 }
 
-/** What is wrong with the template's captures for this pattern, or undefined. */
-export function unknownCapture(template: Template, pattern: Pattern): string | undefined {
+/** What is wrong with the template's captures for this pattern, or for none; undefined if nothing is. */
+export function unknownCapture(template: Template, pattern: Pattern | undefined): string | undefined {
   for (const part of template.parts) {
     if (typeof part === "string" || numberOf(part, pattern) !== undefined) continue;
     const written = typeof part.group === "number" ? `\\${part.group}` : `\\{${part.group}}`;
+    if (pattern === undefined) return `uses ${written}, but without match nothing is captured`;
     if (pattern.kind === "text") return `uses ${written}, but match is text, which captures only \\0`;
     return `uses ${written}, but match has no such group`;
   }
   return undefined;
 }
 
-function numberOf({ group }: Capture, pattern: Pattern): number | undefined {
+function numberOf({ group }: Capture, pattern: Pattern | undefined): number | undefined {
+  if (pattern === undefined) return undefined;
   if (typeof group === "string") return groupNamed(pattern, group);
   return group <= groupCount(pattern) ? group : undefined;
 }

@@ -1,16 +1,20 @@
 /** Why a rule does not let a client in: a condition that fails, or what stands in the way of the rule that decides. */
 export type Obstacle =
   | { readonly kind: "issuer_differs"; readonly issuer: string }
+  | { readonly kind: "token_too_old" }
+  | { readonly kind: "token_without_time" }
   | { readonly kind: "email_not_verified" }
   | { readonly kind: "requirement_not_held"; readonly claim: string }
   | { readonly kind: "claim_missing"; readonly claim: string }
+  | { readonly kind: "role_not_listed"; readonly claim: string }
   | { readonly kind: "claim_does_not_match"; readonly claim: string }
   | { readonly kind: "identity_not_representable"; readonly claim: string }
   | { readonly kind: "user_not_allowed" }
   | { readonly kind: "database_not_allowed" }
   | { readonly kind: "replication_not_allowed" }
   | { readonly kind: "role_is_no_name" }
-  | { readonly kind: "reserved_role"; readonly role: string }
+  /** The role is left out where it could tell who the client is, and must not. */
+  | { readonly kind: "reserved_role"; readonly role?: string }
   | { readonly kind: "database_is_no_name" }
   | { readonly kind: "parameter_not_captured"; readonly parameter: string };
 
@@ -38,12 +42,18 @@ function outcomeOf(step: TrailStep): string {
       return "lets the client in";
     case "issuer_differs":
       return `is for tokens of the issuer ${step.issuer}`;
+    case "token_too_old":
+      return "takes only tokens issued within its max_token_age";
+    case "token_without_time":
+      return "has max_token_age, and the token has no iat";
     case "email_not_verified":
       return "looks at the claim email, which the issuer has not marked as verified";
     case "requirement_not_held":
       return `requires a value of the claim ${step.claim} that the token does not have`;
     case "claim_missing":
       return `looks at the claim ${step.claim}, which the token has not as text`;
+    case "role_not_listed":
+      return `does not find the user the client asks for among the roles of the claim ${step.claim}`;
     case "claim_does_not_match":
       return `does not match the claim ${step.claim}`;
     case "identity_not_representable":
@@ -57,7 +67,9 @@ function outcomeOf(step: TrailStep): string {
     case "role_is_no_name":
       return "refuses: the role it would log in as is empty, longer than 63 bytes or not captured";
     case "reserved_role":
-      return `refuses: ${step.role} is a reserved role, which it does not write out for one identity given as text`;
+      return `refuses: ${
+        step.role ?? "what it leads to"
+      } is a reserved role, which it does not write out for one identity given as text`;
     case "database_is_no_name":
       return "refuses: the database's name is empty, longer than 63 bytes or not captured";
     case "parameter_not_captured":

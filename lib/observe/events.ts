@@ -60,8 +60,10 @@ export interface LoginRefusal {
 
 /** A login that succeeded, at the backend too. */
 export interface Login {
-  /** The claim's value that a rule matched. */
-  readonly identity: string;
+  /** The claim's value that a rule matched, or the token's subject, or a pseudonym. */
+  readonly identity?: string;
+  /** The token's id, or a pseudonym of it. */
+  readonly tokenId?: string;
   readonly issuer: string;
   /** The rule's name, or its place: `rules[2]`. */
   readonly rule: string;

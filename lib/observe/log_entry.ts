@@ -53,8 +53,9 @@ function entryOfSession(event: SessionEvent): LogEntry {
       };
     }
     case "authenticated": {
-      const { identity, issuer, rule, role, backend, database, durationMs } = event;
-      const fields = { ...who, identity, issuer, rule, role, backend, ...askedFields(event.asked), database };
+      const { identity, tokenId, issuer, rule, role, backend, database, durationMs } = event;
+      const whose = { identity, token_id: tokenId, issuer };
+      const fields = { ...who, ...whose, rule, role, backend, ...askedFields(event.asked), database };
       return {
         level: "info",
         message: "session authenticated",

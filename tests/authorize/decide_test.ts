@@ -6,7 +6,7 @@ import { policyOf, requestOf, summary } from "./policies.ts";
 
 Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () => {
   const policy = policyOf([{ match: "bob" }, { name: "hers" }, { backend: "other" }]);
-  const decision = decide(policy, requestOf({ sub: "alice" }));
+  const decision = decide(policy, requestOf({ sub: "alice" }, { tokenId: "7" }));
   assert.deepEqual(decision, {
     outcome: "granted",
     rule: { index: 1, name: "hers" },
@@ -14,6 +14,7 @@ Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () 
     role: "app",
     database: "orders",
     identity: "alice",
+    tokenId: "7",
     captures: ["alice"],
     match: { kind: "text", text: "alice" },
     lifetime: { ...DEFAULT_LIFETIME, maxSessionMs: undefined, reintrospectMs: undefined },
@@ -26,7 +27,8 @@ Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () 
 });
 
 Deno.test("decide() refuses where there is no rule", () => {
-  assert.deepEqual(decide(policyOf([]), requestOf({ sub: "alice" })), { outcome: "refused", trail: [] });
+  const refused = { outcome: "refused", recordsIdentity: true, trail: [] };
+  assert.deepEqual(decide(policyOf([]), requestOf({ sub: "alice" })), refused);
 });
 
 const email = { claim: "email", match: "/^(.*)@corp\\.com$/", login_as: "\\1" };

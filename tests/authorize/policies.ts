@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import type { Decision, DecisionRequest } from "../../lib/authorize/decide.ts";
+import type { Decision } from "../../lib/authorize/decide.ts";
+import type { DecisionRequest, VerifiedToken } from "../../lib/authorize/decision_request.ts";
 import type { BackendNames, Policy } from "../../lib/authorize/policy.ts";
 import { DEFAULT_RESERVED_ROLES } from "../../lib/authorize/reserved.ts";
 import { type Rule, ruleSchema } from "../../lib/authorize/schema.ts";
@@ -26,14 +27,15 @@ export function policyOf(
   return { rules: tables.map(ruleOf), backends, reservedRoles: DEFAULT_RESERVED_ROLES };
 }
 
-/** A request of alice for herself in orders, unless told otherwise. */
+/** A request of alice for herself in orders at the beginning of 2026, unless told otherwise. */
 export function requestOf(
   claims: Record<string, unknown>,
-  rest: Partial<DecisionRequest> & { issuer?: string; requireEmailVerified?: boolean } = {},
+  rest: Partial<DecisionRequest & VerifiedToken> = {},
 ): DecisionRequest {
-  const { issuer = "corp", requireEmailVerified = true, ...request } = rest;
-  const token = { issuer, claims, requireEmailVerified };
-  return { token, user: "alice", database: "orders", replication: false, ...request };
+  const { issuer = "corp", requireEmailVerified = true, issuedAtMs, tokenId, subject, ...request } = rest;
+  const token = { issuer, claims, requireEmailVerified, issuedAtMs, tokenId, subject };
+  const nowMs = Date.UTC(2026, 0, 1);
+  return { token, user: "alice", database: "orders", replication: false, nowMs, ...request };
 }
 
 /** The outcome in few words: the role, or the kind of each step. */

@@ -103,7 +103,7 @@ Deno.test.each<[string, string, string[]]>([
   ]],
   ["an unknown table", SMALLEST + "[lgo]", ["18: lgo is not a known key: did you mean log?"]],
   ["a table like no other", SMALLEST + "[metrics]", [
-    "18: metrics is not a known key: there are listen, startup, issuers, backends, rules, authorize, log",
+    "18: metrics is not a known key: there are listen, startup, issuers, backends, rules, authorize, limits, log",
   ]],
   ["an unknown key", changed("[listen]", '[listen]\nadress = ":1"'), [
     "2: listen.adress is not a known key: did you mean address?",
@@ -131,7 +131,7 @@ Deno.test.each<[string, string, string[]]>([
     "5: issuers must be an array of tables: write [[issuers]] above each",
   ]],
   ["a required key missing", changed('match = "alice"\n', ""), [
-    "14: rules[0].match is required: give the claim's value, or /an expression/ for all of it",
+    "14: rules[0].match is required: give the claim's value, or /an expression/ for all of it, or give roles",
   ]],
   ["a rule without names", changed('issuer = "corp"\n', ""), [
     "14: rules[0].issuer is required: name the issuer whose tokens the rule is for",
@@ -214,6 +214,12 @@ Deno.test.each<[string, string, string[]]>([
     changed('"alice"', '"/.*/"') + '[authorize]\nreserved_roles = ["app"]',
     ["17: rules[0].backend would log in as the reserved role app: only a rule whose match is text may"],
   ],
+  ["a limit that is no number", SMALLEST + "[limits]\nfailed_logins = -1", [
+    "19: limits.failed_logins must be a whole number from 0 to 1000000; 0 turns the limit off",
+  ]],
+  ["a limit for no time", SMALLEST + '[limits]\nfailed_logins_window = "0"', [
+    "19: limits.failed_logins_window must be between 1s and 24d",
+  ]],
   ["a word that is none of those", SMALLEST + '[log]\nlevel = "loud"', [
     '19: log.level must be "error", "warn", "info", "debug" or "trace"',
   ]],

@@ -22,7 +22,7 @@ export interface ProxyScenario {
   readonly files?: Readonly<Record<string, string>>;
   /** Leaves out the certificate. */
   readonly isPlaintext?: boolean;
-  /** The clock that tokens and key sets go by, in milliseconds since 1970. */
+  /** The clock that tokens, key sets and rules go by, in milliseconds since 1970. */
   readonly now?: () => number;
   /** The clock that limits go by, in milliseconds. */
   readonly uptime?: () => number;
