@@ -20,10 +20,10 @@ export async function checkIssuers(
   const first = new Map<string, number>();
   for (const [index, settings] of issuers.entries()) {
     if (settings === undefined) continue;
-    const iss = settings.url ?? settings.issuer!;
-    const before = first.get(iss);
+    const iss = settings.url ?? settings.issuer;
+    const before = iss === undefined ? undefined : first.get(iss);
     if (before === undefined) {
-      first.set(iss, index);
+      if (iss !== undefined) first.set(iss, index);
       if (!good.has(settings.name)) good.set(settings.name, { index, settings });
       continue;
     }

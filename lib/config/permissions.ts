@@ -1,3 +1,4 @@
+import { programOf } from "../token/schema.ts";
 import type { Configuration } from "./configuration.ts";
 
 /** What the program needs Deno to permit for a configuration. */
@@ -8,6 +9,8 @@ export interface RequiredPermissions {
   readonly read: readonly string[];
   /** Absolute paths of Unix sockets, as `--allow-write` takes them. */
   readonly write: readonly string[];
+  /** Programs, absolute or by name, as `--allow-run` takes them. */
+  readonly run: readonly string[];
 }
 
 /** Asks Deno about one permission: `Deno.permissions.query`. */
@@ -19,8 +22,10 @@ export function requiredPermissions(configuration: Configuration): RequiredPermi
   const net = new Set<string>();
   const read = new Set<string>(configuration.files);
   const write = new Set<string>();
+  const run = new Set<string>();
   for (const { host, port } of [listen.address].flat()) net.add(hostAndPort(host, port));
-  for (const { url, jwks_url, jwks_hosts = [] } of issuers) {
+  for (const { url, jwks_url, jwks_hosts = [], validator } of issuers) {
+    if (validator !== undefined) run.add(programOf(validator, configuration.directory));
     for (const written of [url, jwks_url]) {
       if (written !== undefined) net.add(hostOfUrl(new URL(written)));
     }
@@ -37,7 +42,7 @@ export function requiredPermissions(configuration: Configuration): RequiredPermi
       }
     }
   }
-  return { net: [...net], read: [...read], write: [...write] };
+  return { net: [...net], read: [...read], write: [...write], run: [...run] };
 }
 
 /** One sentence that names every permission that is missing, or undefined if none is. */
@@ -45,13 +50,14 @@ export async function checkPermissions(
   configuration: Configuration,
   query: PermissionQuery,
 ): Promise<string | undefined> {
-  const { net, read, write } = requiredPermissions(configuration);
+  const { net, read, write, run } = requiredPermissions(configuration);
   const isMissing = async (descriptor: Deno.PermissionDescriptor) =>
     (await query(descriptor)).state !== "granted";
   const missing = {
     net: await filter(net, (host) => isMissing({ name: "net", host })),
     read: await filter(read, (path) => isMissing({ name: "read", path })),
     write: await filter(write, (path) => isMissing({ name: "write", path })),
+    run: await filter(run, (command) => isMissing({ name: "run", command })),
   };
   const flags = Object.entries(missing).flatMap(([name, values]) =>
     values.length === 0 ? [] : [`--allow-${name}=${values.join(",")}`]

@@ -1,9 +1,11 @@
 import * as v from "valibot";
-import { parseRequirements } from "../claims/requirement.ts";
+import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { parsedBy } from "../mistake.ts";
-import { ALGORITHM_NAMES } from "./algorithms.ts";
+import { type Algorithm, ALGORITHM_NAMES } from "./algorithms.ts";
 import { introspectionSchema } from "./introspection/schema.ts";
 import { validatorSchema } from "./validator/schema.ts";
+
+export { programOf } from "./validator/schema.ts";
 
 const text = (key: string) =>
   v.pipe(v.string(`"${key}" must be text`), v.nonEmpty(`"${key}" must not be empty`));
@@ -39,45 +41,61 @@ const table = v.strictObject({
   /** Or besides: asking the issuer itself about tokens that say nothing. */
   introspection: v.optional(introspectionSchema),
   /** Which tokens are introspected: those without a signature to check, or all. */
-  introspect: v.optional(
-    v.picklist(["opaque", "always"], '"introspect" must be "opaque" or "always"'),
-    "opaque",
-  ),
+  introspect: v.optional(v.picklist(["opaque", "always"], '"introspect" must be "opaque" or "always"')),
   /** Or: a program that is asked about every token. */
   validator: v.optional(validatorSchema),
   /** A file of `jti` and `sub` that are refused whatever the issuer has signed. */
   deny_list: v.optional(text("deny_list")),
   /** Only tokens bound to the client's certificate are good. */
-  require_binding: v.optional(flag("require_binding"), false),
+  require_binding: v.optional(flag("require_binding")),
   /** The `iss` to expect, with `jwks_url`, `signing_keys`, `introspection` or `validator` alone. */
   issuer: v.optional(text("issuer")),
   /** Hosts besides the issuer's own that discovery may name for the key set. */
   jwks_hosts: v.optional(hosts),
   /** One of these must be in `aud`. */
-  audience: v.pipe(texts("audience"), v.description("name the audience the tokens must carry")),
-  algorithms: v.optional(algorithms, ["ES256", "RS256"]),
+  audience: v.optional(texts("audience")),
+  algorithms: v.optional(algorithms),
   /** Accepted `typ` of the header; without it: none, `JWT` or `at+jwt`. */
   types: v.optional(texts("types")),
   /** Claim path → the value, or the values of which one must hold. */
-  required_claims: v.optional(v.pipe(v.unknown(), parsedBy(parseRequirements)), {}),
+  required_claims: v.optional(v.pipe(v.unknown(), parsedBy(parseRequirements))),
   /** Accepted `azp` or `client_id`. */
   clients: v.optional(texts("clients")),
   /** Lets `http://` URLs pass: for tests and sidecars only. */
-  insecure_http: v.optional(flag("insecure_http"), false),
+  insecure_http: v.optional(flag("insecure_http")),
   /** A rule on `email` also needs `email_verified` to be true. */
-  require_email_verified: v.optional(flag("require_email_verified"), true),
+  require_email_verified: v.optional(flag("require_email_verified")),
 }, explainTable);
+
+/** What is not given. Filled in last: the checks before see what somebody has written. */
+const DEFAULTS = {
+  introspect: "opaque" as "opaque" | "always",
+  require_binding: false,
+  // Left out only where nothing looks at it; and no aud is in it.
+  audience: [] as readonly string[],
+  algorithms: ["ES256", "RS256"] as readonly Algorithm[],
+  required_claims: [] as readonly Requirement[],
+  insecure_http: false,
+  require_email_verified: true,
+};
+
+/** What a validator decides itself, or has nothing to do with: one who wrote it here would trust in it in vain. */
+const NOT_WITH_VALIDATOR = [
+  ...["url", "jwks_url", "signing_keys", "introspection", "introspect", "jwks_hosts", "insecure_http"],
+  ...["audience", "algorithms", "types", "clients", "required_claims"],
+  ...["require_binding", "require_email_verified"],
+] as const;
 
 /** What the checks over several keys read. */
 const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jwks_hosts"], [
   "insecure_http",
-]] as const;
+], ["validator"]] as const;
 
 /** Schema of one `[[issuers]]` table. */
 export const issuerSchema = v.pipe(
   table,
   at("url", {
-    holds: (issuer) => countSources(issuer) === 1,
+    holds: (issuer) => issuer.validator !== undefined || countSources(issuer) === 1,
     message: 'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
   }),
   at("issuer", {
@@ -109,6 +127,15 @@ export const issuerSchema = v.pipe(
     holds: ({ jwks_url, insecure_http }) => isSecure(jwks_url, insecure_http),
     message: '"jwks_url" must begin with https:// unless insecure_http = true',
   }),
+  v.rawCheck<Table>(({ dataset, addIssue }) => {
+    for (const { key, message } of mistakesAboutValidator(dataset.value)) {
+      addIssue({
+        message,
+        path: [{ type: "object", origin: "value", input: dataset.value as Table, key, value: undefined }],
+      });
+    }
+  }),
+  v.transform((issuer) => ({ ...DEFAULTS, ...issuer })),
 );
 
 /** One `[[issuers]]` table, checked and with its defaults; keys are those of the file. */
@@ -118,7 +145,7 @@ type Table = v.InferOutput<typeof table>;
 
 type CrossChecked = Pick<
   Table,
-  "url" | "jwks_url" | "signing_keys" | "issuer" | "jwks_hosts" | "insecure_http"
+  "url" | "jwks_url" | "signing_keys" | "issuer" | "jwks_hosts" | "insecure_http" | "validator"
 >;
 
 /** A check over several keys, run even while others are wrong so that all mistakes are told at once. */
@@ -130,6 +157,19 @@ function at(
     v.partialCheck<Table, typeof CROSS_CHECKED, CrossChecked, string>(CROSS_CHECKED, holds, message),
     [key],
   );
+}
+
+/** The table may have other mistakes, and be anything. */
+function* mistakesAboutValidator(table: unknown): Generator<{ key: string; message: string }> {
+  if (typeof table !== "object" || table === null) return;
+  if (!Object.hasOwn(table, "validator")) {
+    if (Object.hasOwn(table, "audience")) return;
+    yield { key: "audience", message: '"audience" is required: name the audience the tokens must carry' };
+    return;
+  }
+  for (const key of NOT_WITH_VALIDATOR.filter((name) => Object.hasOwn(table, name))) {
+    yield { key, message: `Remove "${key}": with "validator" it has no effect, the program alone decides` };
+  }
 }
 
 function countSources({ url, jwks_url, signing_keys }: CrossChecked): number {
@@ -149,7 +189,7 @@ function isHost(value: string): boolean {
   return URL.parse(`https://${value}`)?.host === value;
 }
 
-function isSecure(value: string | undefined, insecureHttp: boolean): boolean {
+function isSecure(value: string | undefined, insecureHttp = false): boolean {
   return value === undefined || insecureHttp === true || URL.parse(value)?.protocol !== "http:";
 }
 

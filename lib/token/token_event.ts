@@ -16,7 +16,21 @@ export type TokenEvent =
   /** The issuer has not answered several times in a row: for a while it is not asked about tokens. */
   | { readonly kind: "introspection_stopped"; readonly issuer: string; readonly problem: string }
   /** It has answered again. */
-  | { readonly kind: "introspection_resumed"; readonly issuer: string };
+  | { readonly kind: "introspection_resumed"; readonly issuer: string }
+  /** A line that a validator has written for the log, fit to be printed; so many before it were passed over. */
+  | {
+    readonly kind: "validator_said";
+    readonly issuer: string;
+    readonly line: string;
+    readonly passedOver: number;
+  }
+  /** A validator has ended, or done something wrong, and is to be started again. */
+  | {
+    readonly kind: "validator_restarting";
+    readonly issuer: string;
+    readonly problem: string;
+    readonly delayMs: number;
+  };
 
 /** Something is wrong with one issuer: its name in the configuration, and a sentence. */
 export interface IssuerProblem {

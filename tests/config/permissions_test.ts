@@ -29,6 +29,18 @@ signing_keys = ["one.pem", "keys/*.pem"]
 issuer = "c"
 audience = ["proxy"]
 
+[[issuers]]
+name = "d"
+validator = { command = ["/usr/local/libexec/check-token", "./x"] }
+
+[[issuers]]
+name = "e"
+validator = { command = ["./check"] }
+
+[[issuers]]
+name = "f"
+validator = { command = ["sh"] }
+
 [[backends]]
 name = "far"
 url = "postgres://app@db1.internal,[2001:db8::1]:6000/orders"
@@ -69,6 +81,7 @@ Deno.test("requiredPermissions() lists every address and path", async () => {
       "/run/postgresql/.s.PGSQL.5432",
     ],
     write: ["/run/postgresql/.s.PGSQL.5432"],
+    run: ["/usr/local/libexec/check-token", "/etc/proxy/check", "sh"],
   });
 });
 
@@ -92,13 +105,14 @@ Deno.test("checkPermissions() names all that is missing in one sentence", async 
 
 Deno.test({
   name: "checkPermissions() asks Deno itself",
-  permissions: { net: ["db1.internal:5432", "127.0.0.1"], read: true, write: true },
+  permissions: { net: ["db1.internal:5432", "127.0.0.1"], read: true, write: true, run: ["sh"] },
   async fn() {
     const sentence = await checkPermissions(await load(), (descriptor) => Deno.permissions.query(descriptor));
     assert.equal(
       sentence,
       "Deno does not permit what the configuration needs: start with" +
-        " --allow-net=[::],login.example.com:443,keys.example.com:443,[2001:db8::1]:6000,unix:/run/postgresql/.s.PGSQL.5432",
+        " --allow-net=[::],login.example.com:443,keys.example.com:443,[2001:db8::1]:6000,unix:/run/postgresql/.s.PGSQL.5432" +
+        " --allow-run=/usr/local/libexec/check-token,/etc/proxy/check",
     );
   },
 });

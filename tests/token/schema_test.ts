@@ -133,7 +133,10 @@ Deno.test.each([
 });
 
 Deno.test("issuerSchema says that a key is missing", () => {
-  assert.deepEqual(messages({ url: "https://a.b" }), ['"name" is missing', '"audience" is missing']);
+  assert.deepEqual(messages({ url: "https://a.b" }), [
+    '"name" is missing',
+    '"audience" is required: name the audience the tokens must carry',
+  ]);
 });
 
 Deno.test.each([["none"], ["HS256"], ["HS512"], ["es256"], ["ES256K"], ["RSA1_5"], [""], [1]])(
