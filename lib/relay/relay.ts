@@ -5,9 +5,13 @@ import { asPgError, PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { type ByteStream, StreamBroken } from "../stream/byte_stream.ts";
 import { encodeError } from "../wire/error_response.ts";
+import { encodeMessage } from "../wire/message.ts";
+import { terminate } from "../wire/frontend.ts";
 import { Activity } from "./activity.ts";
 import { Cancelling, type SendCancel } from "./cancelling.ts";
+import { Departure } from "./departure.ts";
 import { HeaderWalk } from "./header_walk.ts";
+import { insertBetweenMessages } from "./insertion.ts";
 
 /** How a session came to its end. */
 export type RelayEnding = "client_left" | "client_lost" | "backend_left" | "failed" | "ended_by_policy";
@@ -73,6 +77,12 @@ export class Relay {
   /** Settles when the backend has been told that its query is nobody's. */
   #abandonment: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Why the session is to end when it is idle, once it is to. */
+  #departure: Departure | null = null;
+  /** What the client is to be told between two messages, while there is no such place. */
+  #notice: Uint8Array | null = null;
+  /** Bytes of the backend wait for the client to take them. */
+  #isDelivering = false;
 
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
     this.#client = client;
@@ -93,6 +103,7 @@ export class Relay {
     await this.#farewell;
     await this.#abandonment;
     clearTimeout(this.#timer);
+    this.#departure?.[Symbol.dispose]();
     return {
       how: this.#how ?? "failed",
       bytesIn: this.#bytesIn,
@@ -104,9 +115,34 @@ export class Relay {
   /** Ends the session from our side: the client is told why, if it stands between two messages. */
   end(error: PgError): void {
     if (this.#how !== null) return;
+    this.#departure?.[Symbol.dispose]();
+    this.#departure = null;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
     this.#abandonBackend();
+  }
+
+  /**
+   * Ends the session from our side at the first moment when nothing is lost by it: all that was asked is answered, the
+   * client has the answers, neither side stands inside a message, and no transaction is open. Until then it goes on as before.
+   *
+   * What the client sends after that moment is not passed on: it gets no answer, and nothing of it was done. A session that
+   * is never idle is never ended so: a stream of replication, or a client that keeps a transaction open.
+   */
+  endWhenIdle(error: PgError): void {
+    if (this.#how !== null) return;
+    this.#departure ??= new Departure(error, () => this.#depart());
+    this.#departIfIdle();
+  }
+
+  /**
+   * Tells the client something in one message: now, or as soon as the backend stands between two messages. What waits for
+   * that is replaced by what is told later.
+   */
+  notify(message: Uint8Array): void {
+    if (this.#how !== null) return;
+    if (this.#backendWalk.isBetweenMessages) this.#client.write(message).catch(ignoreBroken);
+    else this.#notice = message;
   }
 
   /**
@@ -137,6 +173,7 @@ export class Relay {
         } catch (error) {
           ignoreBroken(error);
         }
+        if (this.#departure !== null) this.#departIfIdle();
       }
       this.#clientEnded();
     } catch (error) {
@@ -152,8 +189,15 @@ export class Relay {
         chunk !== null;
         chunk = await this.#backend.read()
       ) {
-        if (!this.#walkOver(chunk, this.#backendWalk)) continue;
+        // Behind our last words nothing may come.
+        if (this.#farewell !== null) continue;
+        if (this.#notice !== null) {
+          const told = this.#walkWithNotice(chunk, this.#notice);
+          if (told === null) continue;
+          chunk = told;
+        } else if (!this.#walkOver(chunk, this.#backendWalk)) continue;
         this.#bytesOut += chunk.length;
+        this.#isDelivering = true;
         try {
           await this.#client.write(this.#mustCopyOut ? chunk.slice() : chunk);
         } catch (error) {
@@ -161,6 +205,8 @@ export class Relay {
           // While the backend takes nothing, the client is not read: then only this shows that it is gone.
           this.#clientGone(error);
         }
+        this.#isDelivering = false;
+        if (this.#departure !== null) this.#departIfIdle();
       }
       this.#backendGone();
     } catch (error) {
@@ -177,6 +223,42 @@ export class Relay {
       this.#fail(error);
       return false;
     }
+  }
+
+  /** Looks at the headers in a chunk, and puts the notice in between if there is room; `null` when they make no sense. */
+  #walkWithNotice(chunk: Uint8Array, notice: Uint8Array): Uint8Array | null {
+    try {
+      const told = insertBetweenMessages(chunk, { messages: notice, walk: this.#backendWalk });
+      if (told !== chunk) this.#notice = null;
+      return told;
+    } catch (error) {
+      this.#fail(error);
+      return null;
+    }
+  }
+
+  #departIfIdle(): void {
+    if (this.#isAtRest() && this.#departure!.idle()) this.#depart();
+  }
+
+  /** Nothing is on its way through us, and nothing is lost if nothing more comes. */
+  #isAtRest(): boolean {
+    const { isIdle, isTerminated } = this.activity;
+    return isIdle && !isTerminated && !this.#isDelivering &&
+      this.#clientWalk.isBetweenMessages && this.#backendWalk.isBetweenMessages;
+  }
+
+  #depart(): void {
+    if (this.#how !== null || !this.#isAtRest()) return;
+    const { error } = this.#departure!;
+    this.#settle("ended_by_policy", error);
+    this.#dismissClient(error);
+    // A slow client has all the time for what is queued in front of our last words; the rest is in the system's hands.
+    this.#farewell = this.#farewell!.then(() =>
+      this.#after(LINGER_DISMISSED_MS, () => this.#client.destroy())
+    );
+    this.#backend.write(encodeMessage(terminate, { kind: "Terminate" })).catch(ignoreBroken);
+    this.#backend.end().then(() => this.#backend.destroy());
   }
 
   /** The client sends no more. After Terminate the backend ends by itself, when it is done with what came before. */
@@ -244,7 +326,8 @@ export class Relay {
 
   #lingerMs(): number {
     if (this.activity.isTerminated) return LINGER_TERMINATED_MS;
-    return this.#how === "backend_left" ? LINGER_MS : LINGER_DISMISSED_MS;
+    const mayTakeLong = this.#how === "backend_left" || this.#departure !== null;
+    return mayTakeLong ? LINGER_MS : LINGER_DISMISSED_MS;
   }
 
   #settle(how: RelayEnding, cause?: unknown): void {
