@@ -103,5 +103,18 @@ export type ProxyEvent =
   /** It has not answered about tokens, and is not asked for a while: logins with such tokens are refused at once. */
   | { readonly kind: "issuer_introspection_stopped"; readonly issuer: string; readonly reason: string }
   | { readonly kind: "issuer_introspection_resumed"; readonly issuer: string }
+  /** A line of a validator's standard error; so many before it were passed over. */
+  | {
+    readonly kind: "validator_said";
+    readonly issuer: string;
+    readonly line: string;
+    readonly passedOver: number;
+  }
+  | {
+    readonly kind: "validator_restarting";
+    readonly issuer: string;
+    readonly reason: string;
+    readonly delayMs: number;
+  }
   | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
   | { readonly kind: "drained"; readonly sessionsCut: number };

@@ -116,6 +116,19 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
         fields: { issuer, index, reason },
       };
     }
+    case "validator_said": {
+      const { issuer, line, passedOver } = event;
+      const fields = { issuer, line, lines_passed_over: passedOver === 0 ? undefined : passedOver };
+      return { level: "warn", message: "a validator says", fields };
+    }
+    case "validator_restarting": {
+      const { issuer, reason, delayMs } = event;
+      return {
+        level: "warn",
+        message: "a validator is started again",
+        fields: { issuer, reason, delay_ms: delayMs },
+      };
+    }
     case "draining": {
       const { sessions, graceMs } = event;
       return { level: "info", message: "draining", fields: { sessions, grace_ms: graceMs } };

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { DenyList } from "./deny_list.ts";
 import { discoverKeySetUrl } from "./discovery.ts";
 import { fetchDocument } from "./fetch_document.ts";
@@ -13,14 +14,15 @@ import { fixedKeySource, type KeySource } from "./key_source.ts";
 import { RemoteKeySet } from "./remote_key_set.ts";
 import type { IssuerSettings } from "./schema.ts";
 import { type KeyFiles, keyFilesOfDisk, readSigningKeys } from "./signing_keys.ts";
+import { CannotStart, CommandValidator } from "./validator/command_validator.ts";
 import type { Validator } from "./validator/validator.ts";
 import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "./token_event.ts";
 
 /** An issuer with its keys. */
 export interface KnownIssuer {
   readonly settings: IssuerSettings;
-  /** The `iss` of its tokens. */
-  readonly iss: string;
+  /** The `iss` of its tokens, if they have one. */
+  readonly iss?: string;
   /** What its tokens are signed by, if they are. */
   readonly keys?: KeySource;
   readonly introspector?: Introspector;
@@ -71,6 +73,7 @@ type OpenedIssuer =
   | { readonly kind: "problems"; readonly problems: readonly Omit<IssuerProblem, "issuer">[] };
 
 async function openIssuer(settings: IssuerSettings, outside: IssuersOutside): Promise<OpenedIssuer> {
+  if (settings.validator !== undefined) return startValidator(settings, outside);
   const keys = await openKeys(settings, outside);
   const asking = await openIntrospection(settings, outside);
   const problems: Omit<IssuerProblem, "issuer">[] = [];
@@ -93,6 +96,22 @@ async function openIssuer(settings: IssuerSettings, outside: IssuersOutside): Pr
     },
   };
   return { kind: "issuer", issuer };
+}
+
+/** Its program decides alone: such an issuer has no keys and is asked nothing else. */
+function startValidator(settings: IssuerSettings, outside: IssuersOutside): OpenedIssuer {
+  const { now, report = () => {}, baseDirectory = "." } = outside;
+  const directory = resolve(baseDirectory);
+  try {
+    const validator = new CommandValidator(settings.validator!, {
+      ...{ issuer: settings.name, directory, now, report },
+    });
+    const issuer = { settings, iss: issOf(settings), validator, close: () => validator.close() };
+    return { kind: "issuer", issuer };
+  } catch (error) {
+    if (!(error instanceof CannotStart)) throw error;
+    return { kind: "problems", problems: [{ key: ["validator", "command"], message: error.message }] };
+  }
 }
 
 /** Where in an issuer's table a key of its introspection is. */
@@ -167,8 +186,8 @@ function keySetFetcher(settings: IssuerSettings, { fetch }: IssuersOutside) {
   };
 }
 
-function issOf({ url, issuer }: IssuerSettings): string {
-  return url ?? issuer!;
+function issOf({ url, issuer }: IssuerSettings): string | undefined {
+  return url ?? issuer;
 }
 
 /** A token belongs to one issuer, and rules name one: neither may be a matter of order. */
@@ -176,14 +195,15 @@ function* doubles(issuers: readonly IssuerSettings[]): Generator<IssuerProblem> 
   const seen = { names: new Set<string>(), iss: new Set<string>() };
   for (const settings of issuers) {
     const { name } = settings;
+    const iss = issOf(settings);
     if (seen.names.has(name)) yield { issuer: name, message: "Two issuers have this name; rename one" };
-    if (seen.iss.has(issOf(settings))) {
+    if (iss !== undefined && seen.iss.has(iss)) {
       yield {
         issuer: name,
         message: "Another issuer expects the same iss; make them one, audience takes several",
       };
     }
     seen.names.add(name);
-    seen.iss.add(issOf(settings));
+    if (iss !== undefined) seen.iss.add(iss);
   }
 }
