@@ -20,6 +20,8 @@ export interface ProxyScenario {
   readonly limits?: string;
   /** Files to stand beside the configuration, by name. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Another proxy's issuer, to trust in place of one of its own. */
+  readonly issuedBy?: OidcIssuer;
   /** Leaves out the certificate. */
   readonly isPlaintext?: boolean;
   /** The clock that tokens, key sets and rules go by, in milliseconds since 1970. */
@@ -59,7 +61,7 @@ export class RunningProxy implements AsyncDisposable {
   static async start(scenario: ProxyScenario, given?: Authority): Promise<RunningProxy> {
     await using resources = new AsyncDisposableStack();
     const authority = given ?? await createAuthority("pg-auth-proxy tests");
-    const issuer = resources.use(await OidcIssuer.start({ authority }));
+    const issuer = scenario.issuedBy ?? resources.use(await OidcIssuer.start({ authority }));
     const directory = resources.use(await tempDirectory());
     const path = await writeConfiguration(directory.path, { scenario, authority, issuer });
     const configuration = await loadConfiguration(path);
