@@ -1,9 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Secret } from "../secret.ts";
 
-/** How long a pseudonym's key must be, in bytes: as long as what HMAC-SHA-256 gives. */
-export const PSEUDONYM_KEY_MIN_BYTES = 32;
-
 /** What a {@link pseudonym} stands for. */
 export interface Pseudonymous {
   /** The configured name of the issuer: two issuers may each have an alice. */

@@ -37,6 +37,13 @@ export interface Rule {
   readonly recordsIdentity: boolean;
 }
 
+/**
+ * How long the key of pseudonyms must be, in bytes: as long as what HMAC-SHA-256 gives.
+ *
+ * @see RFC 2104 section 3
+ */
+export const PSEUDONYM_KEY_MIN_BYTES = 32;
+
 const DEFAULT_CLAIM = parseClaimPath("sub");
 
 const text = v.string("must be text in quotes");

@@ -12,9 +12,10 @@ import { startupSchema } from "../startup/schema.ts";
 import { listenSchema } from "../stream/listen_schema.ts";
 import { issuerSchema, type IssuerSettings } from "../token/schema.ts";
 import { checkIssuers } from "./check_issuers.ts";
+import { checkRules } from "./check_rules.ts";
 import type { Configuration } from "./configuration.ts";
 import { loadBackends } from "./load_backend.ts";
-import { loadListen } from "./load_listen.ts";
+import { attempt, loadListen } from "./load_listen.ts";
 import { NamedFiles, type Outside, reasonOf } from "./named_file.ts";
 import { checkNamed, checkUnique } from "./names.ts";
 import { ConfigurationError, Problems } from "./problem.ts";
@@ -72,7 +73,13 @@ export async function loadConfiguration(
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });
   const { backends, names } = await loadBackends(tables, { files, problems });
   const reservedRoles = authorize?.reservedRoles ?? [];
-  const policy = linkPolicy({ rules, backends: names, reservedRoles }, problems);
+  const keyFile = authorize?.pseudonymKeyFile;
+  const pseudonymKey = keyFile === undefined ? undefined : await attempt(() => files.pseudonymKey(keyFile), {
+    otherwise: (says) => problems.add(["authorize", "pseudonym_key_file"], says),
+  });
+  const hasPseudonymKey = authorize === undefined || keyFile !== undefined;
+  checkRules(rules, { issuers, backends, hasPseudonymKey, problems });
+  const policy = linkPolicy({ rules, backends: names, reservedRoles, pseudonymKey }, problems);
 
   const found = problems.inOrder();
   if (found.length > 0) throw new ConfigurationError(path, found);

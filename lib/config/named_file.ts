@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
+import { PSEUDONYM_KEY_MIN_BYTES } from "../authorize/schema.ts";
 import { Secret } from "../secret.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 
@@ -92,6 +93,21 @@ export class NamedFiles {
     const text = (await this.#text(path)).replace(/\r?\n$/, "");
     if (text === "") throw new UnusableFile(`names ${path}, which is empty`);
     return new Secret(text);
+  }
+
+  /**
+   * The key that pseudonyms are made with: a line of text, so that nothing of it is lost in reading.
+   *
+   * @throws {UnusableFile}
+   */
+  async pseudonymKey(path: string): Promise<Secret> {
+    const text = (await this.#text(path)).replace(/\r?\n$/, "");
+    const advice = "make one with openssl rand -base64 48";
+    if (text.includes("\ufffd")) throw new UnusableFile(`names ${path}, which is not text: ${advice}`);
+    if (new TextEncoder().encode(text).length >= PSEUDONYM_KEY_MIN_BYTES) return new Secret(text);
+    throw new UnusableFile(
+      `names ${path}, which is shorter than ${PSEUDONYM_KEY_MIN_BYTES} bytes: ${advice}`,
+    );
   }
 
   /**

@@ -14,7 +14,10 @@ function outsideWith(
   toml: string,
   { files = {}, variables = {} }: { files?: Values; variables?: Values } = {},
 ): Outside {
-  return outsideOf({ "config.toml": toml, ...PEM, ...files }, variables);
+  return outsideOf(
+    { "config.toml": toml, ...PEM, "pseudonym.key": `${"k".repeat(32)}\n`, ...files },
+    variables,
+  );
 }
 
 /** Every line of the error, without the file's name: `12: listen.address must be …`. */
@@ -27,6 +30,9 @@ async function mistakesIn(outside: Outside): Promise<string[]> {
     return thrown.message.split("\n").map((line) => line.replace(`${PATH}:`, ""));
   }
 }
+
+/** Behind a rule: it records nobody. */
+const PSEUDONYMS = 'record_identity = false\n[authorize]\npseudonym_key_file = "pseudonym.key"\n';
 
 /** The smallest configuration with one text put in the place of another. */
 function changed(from: string, to: string): string {
@@ -51,6 +57,12 @@ Deno.test("loadConfiguration() reads the smallest configuration, with defaults f
 Deno.test("loadConfiguration() reads a file with a byte order mark and Windows line ends", async () => {
   const toml = "\ufeff" + SMALLEST.replaceAll("\n", "\r\n");
   assert.deepEqual(await mistakesIn(outsideWith(toml)), []);
+});
+
+Deno.test("loadConfiguration() reads the key of pseudonyms, without the newline behind it", async () => {
+  const { policy, files } = await loadConfiguration(PATH, outsideWith(SMALLEST + PSEUDONYMS));
+  assert.equal(policy.pseudonymKey?.reveal(), "k".repeat(32));
+  assert.ok(files.includes("/etc/proxy/pseudonym.key"));
 });
 
 Deno.test("loadConfiguration() makes the paths of a backend absolute and reads what they name", async () => {
@@ -103,7 +115,7 @@ Deno.test.each<[string, string, string[]]>([
   ]],
   ["an unknown table", SMALLEST + "[lgo]", ["18: lgo is not a known key: did you mean log?"]],
   ["a table like no other", SMALLEST + "[metrics]", [
-    "18: metrics is not a known key: there are listen, startup, issuers, backends, rules, authorize, limits, log",
+    "18: metrics is not a known key: there are listen, startup, issuers, ways_in, backends, rules, authorize, limits, log",
   ]],
   ["an unknown key", changed("[listen]", '[listen]\nadress = ":1"'), [
     "2: listen.adress is not a known key: did you mean address?",
@@ -214,6 +226,75 @@ Deno.test.each<[string, string, string[]]>([
     changed('"alice"', '"/.*/"') + '[authorize]\nreserved_roles = ["app"]',
     ["17: rules[0].backend would log in as the reserved role app: only a rule whose match is text may"],
   ],
+  ["a rule of neither match nor roles, and more", changed('match = "alice"', 'login_as = ""'), [
+    "14: rules[0].match is required: give the claim's value, or /an expression/ for all of it, or give roles",
+    "16: rules[0].login_as must not be empty",
+  ]],
+  ["a claim that nothing is compared with", changed('match = "alice"', 'roles = "groups"\nclaim = "email"'), [
+    "17: rules[0].claim is compared with match, which is missing: add it, or leave claim out",
+  ]],
+  [
+    "captures where nothing is captured",
+    changed('match = "alice"', "roles = 'groups'\nusers = ['\\1']\nlogin_as = '\\{name}'"),
+    [
+      "17: rules[0].users uses \\1, but without match nothing is captured",
+      "18: rules[0].login_as uses \\{name}, but without match nothing is captured",
+    ],
+  ],
+  [
+    "a URL with captures where nothing is captured",
+    changed("app@", "\\\\1@").replace('match = "alice"', 'roles = "groups"'),
+    ["17: rules[0].backend has a URL that uses \\1, but without match nothing is captured"],
+  ],
+  ["roles of the wrong kind", changed('match = "alice"', "roles = 7"), [
+    `16: rules[0].roles must be a claim, or a table such as { claim = "scope", match = '/pg:(.*)/' }`,
+  ]],
+  ["roles of no path", changed('match = "alice"', 'roles = { claim = "a..b" }'), [
+    "16: rules[0].roles has a claim that must be a dotted path of claim names, such as realm_access.roles",
+  ]],
+  ["roles of no expression", changed('match = "alice"', 'roles = { claim = "scope", match = "/(/" }'), [
+    "16: rules[0].roles has a match that is not a regular expression of RE2: missing closing ): `(`",
+  ]],
+  ["roles with another key", changed('match = "alice"', 'roles = { claim = "scope", pattern = "x" }'), [
+    '16: rules[0].roles has the key "pattern": there are claim and match',
+  ]],
+  ["an age of no time", SMALLEST + 'max_token_age = "0"', [
+    "18: rules[0].max_token_age must be between 1s and 24d",
+  ]],
+  ["an ending there is not", SMALLEST + 'at_expiry = "end"', [
+    "18: rules[0].at_expiry must be one of keep, end_when_idle, end_now",
+  ]],
+  ["asking again too often", SMALLEST + 'reintrospect = "9s"', [
+    "18: rules[0].reintrospect must be between 10s and 24d",
+  ]],
+  ["asking an issuer again that cannot be asked", SMALLEST + 'reintrospect = "5m"', [
+    "18: rules[0].reintrospect needs introspection, which the issuer corp does not have",
+  ]],
+  ["pseudonyms without a key", SMALLEST + "record_identity = false", [
+    "18: rules[0].record_identity is false, which needs pseudonym_key_file in [authorize]: make one with openssl rand -base64 48",
+  ]],
+  [
+    "a pseudonym's key that is not there",
+    SMALLEST + 'record_identity = false\n[authorize]\npseudonym_key_file = "key"',
+    ["20: authorize.pseudonym_key_file names key, which does not exist"],
+  ],
+  [
+    "a role from who the client is, where that is not recorded",
+    changed('match = "alice"', "match = '/(.*)/'\nlogin_as = 'x_\\1'") + PSEUDONYMS,
+    ["17: rules[0].login_as takes a role from who the client is, which record_identity = false keeps to itself"],
+  ],
+  [
+    "a URL that tells who the client is, where that is not recorded",
+    changed("app@", "\\\\0@") + PSEUDONYMS,
+    [
+      "17: rules[0].backend has a URL that tells who the client is, which record_identity = false keeps to itself",
+    ],
+  ],
+  [
+    "a backend that is handed the token, where who it is of is not recorded",
+    changed('/orders"', '/orders"\nrequire_auth = "oauth"') + PSEUDONYMS,
+    ["19: rules[0].record_identity is false, but the backend orders is handed the client's token"],
+  ],
   ["a limit that is no number", SMALLEST + "[limits]\nfailed_logins = -1", [
     "19: limits.failed_logins must be a whole number from 0 to 1000000; 0 turns the limit off",
   ]],
@@ -231,6 +312,18 @@ const withLine = (line: string) => changed('/orders"', `/orders"\n${line}`);
 const inUrl = (query: string) => changed("/orders", `/orders?${query}`);
 
 Deno.test.each<[string, string, { files?: Values; variables?: Values }, string]>([
+  [
+    "a pseudonym's key that is too short",
+    SMALLEST + PSEUDONYMS,
+    { files: { "pseudonym.key": "k".repeat(31) + "\n" } },
+    "20: authorize.pseudonym_key_file names pseudonym.key, which is shorter than 32 bytes: make one with openssl rand -base64 48",
+  ],
+  [
+    "a pseudonym's key that is not text",
+    SMALLEST + PSEUDONYMS,
+    { files: { "pseudonym.key": "k".repeat(32) + "\ufffd" } },
+    "20: authorize.pseudonym_key_file names pseudonym.key, which is not text: make one with openssl rand -base64 48",
+  ],
   [
     "a certificate that does not exist",
     changed("server.crt", "x.crt"),
