@@ -3,6 +3,7 @@
 // TOML: https://toml.io/en/v1.0.0
 
 import { dirname, resolve } from "node:path";
+import { wayInSchema } from "../authenticate/schema.ts";
 import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
@@ -16,6 +17,7 @@ import { checkRules } from "./check_rules.ts";
 import type { Configuration } from "./configuration.ts";
 import { loadBackends } from "./load_backend.ts";
 import { attempt, loadListen } from "./load_listen.ts";
+import { loadWaysIn } from "./load_ways_in.ts";
 import { NamedFiles, type Outside, reasonOf } from "./named_file.ts";
 import { checkNamed, checkUnique } from "./names.ts";
 import { ConfigurationError, Problems } from "./problem.ts";
@@ -49,6 +51,7 @@ export async function loadConfiguration(
     schema: issuerSchema,
     purpose: "for whoever issues the tokens",
   });
+  const waysInTables = sections.tables("ways_in", { schema: wayInSchema });
   const tables = sections.tables("backends", {
     schema: backendSchema,
     purpose: "for each server to log in to",
@@ -65,12 +68,14 @@ export async function loadConfiguration(
   checkUnique("issuers", { document, problems });
   checkUnique("backends", { document, problems });
   checkUnique("rules", { document, problems });
-  checkNamed({ key: "issuer", kind: "issuers" }, { document, problems });
-  checkNamed({ key: "backend", kind: "backends" }, { document, problems });
+  checkNamed({ of: "ways_in", key: "issuer", kind: "issuers" }, { document, problems });
+  checkNamed({ of: "rules", key: "issuer", kind: "issuers" }, { document, problems });
+  checkNamed({ of: "rules", key: "backend", kind: "backends" }, { document, problems });
   const maxTokenBytes = listenSettings?.max_token_bytes;
   await checkIssuers(issuers, { directory, maxTokenBytes, outside, problems });
 
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });
+  const waysIn = loadWaysIn(waysInTables, { listen: listenSettings, issuers, problems });
   const { backends, names } = await loadBackends(tables, { files, problems });
   const reservedRoles = authorize?.reservedRoles ?? [];
   const keyFile = authorize?.pseudonymKeyFile;
@@ -92,7 +97,7 @@ export async function loadConfiguration(
     issuers: issuers.filter((issuer) => issuer !== undefined),
     backends,
     policy,
-    waysIn: [],
+    waysIn,
     limits: limits!,
     log: log!,
   });

@@ -19,21 +19,21 @@ export function checkUnique(
   }
 }
 
-/** Notes every rule whose `key` names a table of `kind` that is not there; also one in a rule with other mistakes. */
+/** Notes every table of `of` whose `key` names a table of `kind` that is not there; also one with other mistakes. */
 export function checkNamed(
-  { key, kind }: { key: string; kind: string },
+  { of, key, kind }: { of: string; key: string; kind: string },
   { document, problems }: { document: TomlDocument; problems: Problems },
 ): void {
   const known = namesOf(kind, document).filter((name) => name !== undefined);
-  // That there is none at all is told once, not for every rule.
+  // That there is none at all is told once, not for every name.
   if (known.length === 0) return;
-  for (const [index, table] of tablesOf("rules", document).entries()) {
+  for (const [index, table] of tablesOf(of, document).entries()) {
     const name = textAt(table, key);
     if (name === undefined || known.includes(name)) continue;
     const near = nearest(name, known);
     const advice = near === undefined ? "" : `: did you mean ${near}?`;
     problems.add(
-      ["rules", index, key],
+      [of, index, key],
       `is ${JSON.stringify(name)}, which no [[${kind}]] table is named${advice}`,
     );
   }

@@ -29,7 +29,7 @@ export function descriptionOf(schema: Schema, path: KeyPath): string | undefined
 function schemasAt(schema: Schema, path: KeyPath): readonly Schema[] {
   const { wrapped, options, entries, item } = inside(schema);
   if (wrapped !== undefined) return schemasAt(wrapped, path);
-  if (options !== undefined) return options.filter(isSchema).flatMap((option) => schemasAt(option, path));
+  if (options?.some(isSchema)) return options.filter(isSchema).flatMap((option) => schemasAt(option, path));
   if (path.length === 0) return [schema];
   const [key, ...rest] = path;
   if (typeof key === "number") return item === undefined ? [] : schemasAt(item, rest);

@@ -20,17 +20,22 @@ export class Sections {
     return this.#read([name], { schema, value: this.#take(name) ?? {} });
   }
 
-  /** The tables `[[name]]`, at least one: in each one's place what it says, or undefined if something in it is wrong. */
+  /**
+   * The tables `[[name]]`: in each one's place what it says, or undefined if something in it is wrong. With a purpose
+   * there must be at least one.
+   */
   tables<S extends Schema>(
     name: string,
-    { schema, purpose }: { schema: S; purpose: string },
+    { schema, purpose }: { schema: S; purpose?: string },
   ): readonly (v.InferOutput<S> | undefined)[] {
     const value = this.#take(name) ?? [];
     if (!Array.isArray(value)) {
       this.#problems.add([name], `must be an array of tables: write [[${name}]] above each`);
       return [];
     }
-    if (value.length === 0) this.#problems.add([name], `is required: add a [[${name}]] table ${purpose}`);
+    if (value.length === 0 && purpose !== undefined) {
+      this.#problems.add([name], `is required: add a [[${name}]] table ${purpose}`);
+    }
     return value.map((element, index) => this.#read([name, index], { schema, value: element }));
   }
 

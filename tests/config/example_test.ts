@@ -8,8 +8,10 @@ const outside = (toml: string) =>
   outsideOf({ "config.toml": toml, ...PEM, "secrets/orders": "x\n" }, { TENANTS_PASSWORD: "x" });
 
 Deno.test("config.example.toml is loaded", async () => {
-  const { issuers, backends, policy } = await loadConfiguration("/etc/proxy/config.toml", outside(example));
+  const loaded = await loadConfiguration("/etc/proxy/config.toml", outside(example));
+  const { issuers, waysIn, backends, policy } = loaded;
   assert.deepEqual(issuers.map(({ name }) => name), ["corp", "ci", "offline"]);
+  assert.deepEqual(waysIn.map(({ way }) => way.method), ["oauthbearer"]);
   assert.deepEqual([...backends.keys()], ["orders", "tenants"]);
   assert.equal(policy.rules.length, 4);
 });
