@@ -86,6 +86,9 @@ const NOT_WITH_VALIDATOR = [
   ...["require_binding", "require_email_verified"],
 ] as const;
 
+/** What only a signed token has. */
+const NOT_WITHOUT_KEYS = ["algorithms", "types", "introspect"] as const;
+
 /** What the checks over several keys read. */
 const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jwks_hosts"], [
   "insecure_http",
@@ -95,7 +98,7 @@ const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jw
 export const issuerSchema = v.pipe(
   table,
   at("url", {
-    holds: (issuer) => issuer.validator !== undefined || countSources(issuer) === 1,
+    holds: (issuer) => countSources(issuer) <= 1,
     message: 'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
   }),
   at("issuer", {
@@ -128,11 +131,11 @@ export const issuerSchema = v.pipe(
     message: '"jwks_url" must begin with https:// unless insecure_http = true',
   }),
   v.rawCheck<Table>(({ dataset, addIssue }) => {
-    for (const { key, message } of mistakesAboutValidator(dataset.value)) {
-      addIssue({
-        message,
-        path: [{ type: "object", origin: "value", input: dataset.value as Table, key, value: undefined }],
-      });
+    const input = dataset.value as Table;
+    const item = (key: string) =>
+      ({ type: "object", origin: "value", input, key, value: undefined }) as const;
+    for (const { path: [first, ...rest], message } of mistakesOfKind(input)) {
+      addIssue({ message, path: [item(first), ...rest.map(item)] });
     }
   }),
   v.transform((issuer) => ({ ...DEFAULTS, ...issuer })),
@@ -159,17 +162,73 @@ function at(
   );
 }
 
-/** The table may have other mistakes, and be anything. */
-function* mistakesAboutValidator(table: unknown): Generator<{ key: string; message: string }> {
+/** Something wrong with a key, and the names that lead to it. */
+interface Mistake {
+  readonly path: readonly [string, ...string[]];
+  readonly message: string;
+}
+
+/** What is wrong for the kind of issuer that it is. The table may have other mistakes, and be anything. */
+function* mistakesOfKind(table: unknown): Generator<Mistake> {
   if (typeof table !== "object" || table === null) return;
-  if (!Object.hasOwn(table, "validator")) {
-    if (Object.hasOwn(table, "audience")) return;
-    yield { key: "audience", message: '"audience" is required: name the audience the tokens must carry' };
+  const has = (key: string) =>
+    Object.hasOwn(table, key) && (table as Record<string, unknown>)[key] !== undefined;
+  if (has("validator")) {
+    yield* without(
+      NOT_WITH_VALIDATOR.filter(has),
+      'with "validator" it has no effect, the program alone decides',
+    );
     return;
   }
-  for (const key of NOT_WITH_VALIDATOR.filter((name) => Object.hasOwn(table, name))) {
-    yield { key, message: `Remove "${key}": with "validator" it has no effect, the program alone decides` };
+  if (!has("audience")) {
+    const message = '"audience" is required: name the audience the tokens must carry';
+    yield { path: ["audience"], message };
   }
+  const hasKeys = ["url", "jwks_url", "signing_keys"].some(has);
+  if (has("introspection")) {
+    yield* mistakesWithIntrospection(table as Pick<Table, "introspection" | "insecure_http">, {
+      has,
+      hasKeys,
+    });
+    return;
+  }
+  if (!hasKeys) {
+    const message =
+      'An issuer needs one of "url", "jwks_url", "signing_keys", "introspection" and "validator"';
+    yield { path: ["url"], message };
+  }
+  if (has("introspect")) {
+    yield { path: ["introspect"], message: 'needs the table "introspection", which says whom to ask' };
+  }
+}
+
+function* mistakesWithIntrospection(
+  { introspection, insecure_http }: Pick<Table, "introspection" | "insecure_http">,
+  { has, hasKeys }: { has: (key: string) => boolean; hasKeys: boolean },
+): Generator<Mistake> {
+  if (!hasKeys) {
+    yield* without(NOT_WITHOUT_KEYS.filter(has), 'with "introspection" alone no signature is checked');
+    if (!has("issuer")) {
+      const message = '"issuer" is missing: with "introspection" alone give the iss that tokens must have';
+      yield { path: ["issuer"], message };
+    }
+  }
+  if (typeof introspection !== "object" || introspection === null) return;
+  const path = ["introspection", "endpoint"] as const;
+  const { endpoint, auth } = introspection;
+  if (endpoint === undefined && !has("url")) {
+    yield { path, message: "is required: only an issuer with url tells by discovery where to ask" };
+  }
+  if (typeof endpoint !== "string" || isSecure(endpoint)) return;
+  if (auth === "tls_client_auth") {
+    yield { path, message: "must begin with https://, or no certificate can be shown" };
+  } else if (!isSecure(endpoint, insecure_http)) {
+    yield { path, message: "must begin with https:// unless insecure_http = true" };
+  }
+}
+
+function* without(keys: readonly string[], why: string): Generator<Mistake> {
+  for (const key of keys) yield { path: [key], message: `Remove "${key}": ${why}` };
 }
 
 function countSources({ url, jwks_url, signing_keys }: CrossChecked): number {

@@ -10,6 +10,14 @@ const WITH_JWKS = {
   audience: ["pg"],
 };
 
+const ASKING = { client_id: "proxy", client_secret_env: "SECRET" };
+const WITH_INTROSPECTION = {
+  name: "corp",
+  issuer: "corp",
+  audience: ["pg"],
+  introspection: { ...ASKING, endpoint: "https://login.example.com/introspect" },
+};
+
 const messages = (table: unknown) =>
   v.safeParse(issuerSchema, table).issues?.map(({ message }) => message) ?? [];
 
@@ -28,6 +36,14 @@ Deno.test("issuerSchema fills in what is not given", () => {
 Deno.test.each([
   ["jwks_url with issuer", WITH_JWKS],
   ["signing_keys with issuer", { name: "ci", signing_keys: ["keys/*.pem"], issuer: "ci", audience: ["pg"] }],
+  ["introspection alone", WITH_INTROSPECTION],
+  ["introspection of an issuer with url", { ...GOOD, introspection: ASKING, introspect: "always" }],
+  ["introspection besides jwks_url", { ...WITH_JWKS, introspection: WITH_INTROSPECTION.introspection }],
+  ["an endpoint in clear with insecure_http", {
+    ...WITH_INTROSPECTION,
+    insecure_http: true,
+    introspection: { ...ASKING, endpoint: "http://127.0.0.1:8080/" },
+  }],
   ["every option", {
     ...GOOD,
     jwks_hosts: ["www.googleapis.com"],
@@ -54,7 +70,7 @@ Deno.test.each([
   [
     "no source",
     { ...GOOD, url: undefined },
-    'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
+    'An issuer needs one of "url", "jwks_url", "signing_keys", "introspection" and "validator"',
   ],
   [
     "two sources",
@@ -70,6 +86,56 @@ Deno.test.each([
     "url with issuer",
     { ...GOOD, issuer: "corp" },
     'Remove "issuer": with "url" the tokens\' iss must be that URL itself',
+  ],
+  [
+    "introspect without introspection",
+    { ...GOOD, introspect: "always" },
+    'needs the table "introspection", which says whom to ask',
+  ],
+  [
+    "introspection alone without issuer",
+    { ...WITH_INTROSPECTION, issuer: undefined },
+    '"issuer" is missing: with "introspection" alone give the iss that tokens must have',
+  ],
+  [
+    "introspection without a place to ask",
+    { ...WITH_INTROSPECTION, introspection: ASKING },
+    "is required: only an issuer with url tells by discovery where to ask",
+  ],
+  [
+    "introspection beside a key set without a place to ask",
+    { ...WITH_JWKS, introspection: ASKING },
+    "is required: only an issuer with url tells by discovery where to ask",
+  ],
+  [
+    "introspection alone with algorithms",
+    { ...WITH_INTROSPECTION, algorithms: ["ES256"] },
+    'Remove "algorithms": with "introspection" alone no signature is checked',
+  ],
+  [
+    "introspection alone with introspect",
+    { ...WITH_INTROSPECTION, introspect: "opaque" },
+    'Remove "introspect": with "introspection" alone no signature is checked',
+  ],
+  [
+    "an endpoint in clear",
+    { ...WITH_INTROSPECTION, introspection: { ...ASKING, endpoint: "http://a.b/" } },
+    "must begin with https:// unless insecure_http = true",
+  ],
+  [
+    "an endpoint in clear with a certificate",
+    {
+      ...WITH_INTROSPECTION,
+      insecure_http: true,
+      introspection: {
+        client_id: "proxy",
+        auth: "tls_client_auth",
+        certificate: "a.crt",
+        private_key: "a.key",
+        endpoint: "http://a.b/",
+      },
+    },
+    "must begin with https://, or no certificate can be shown",
   ],
   [
     "a host that is none",
