@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Admission, admit, backendLoginOf } from "./admission.ts";
+import { type Admission, admit, backendLoginOf, factsOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
 import { authenticationMethods, type Verdict } from "./authenticate/methods.ts";
 import { DiscoveryAnswered, mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
@@ -16,6 +16,7 @@ import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
 import { acceptTlsOver } from "./stream/accept_tls.ts";
+import { checkClientCertificate } from "./stream/client_certificate.ts";
 import { ConnStream } from "./stream/conn_stream.ts";
 import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
@@ -109,12 +110,18 @@ export class Entrance {
   }
 
   #open(): Promise<Opening> {
-    const { certificate, allowsPlaintext } = this.#settings;
+    const { certificate, clientCertificates, allowsPlaintext } = this.#settings;
     const upgrade = answer(acceptTls, async ({ isDirect }) => {
       const begun = isDirect ? this.#client.takeBuffered() : undefined;
-      const options = { certificate: certificate!, begun, signal: this.#end.signal };
+      const asksForCertificate = clientCertificates.demand !== "none";
+      const options = { certificate: certificate!, asksForCertificate, begun, signal: this.#end.signal };
       this.#client.attach(await acceptTlsOver(this.#client.detach(), options));
       this.#chronicle.note({ kind: "tls_established", isDirect });
+      // Only now, so that whoever is refused is told why.
+      checkClientCertificate(this.#client.stream.tls!, {
+        policy: clientCertificates,
+        nowMs: this.#house.wallClock(),
+      });
     });
     return this.#client.converse(openConversation({ offersTls: certificate !== null, allowsPlaintext }), [
       upgrade,
@@ -203,7 +210,8 @@ export class Entrance {
       encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
     ]);
     this.#end.signal.throwIfAborted();
-    this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...this.#facts(admission) });
+    const durationMs = this.#chronicle.elapsedMs;
+    this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...factsOf(admission), durationMs });
     resources.use(this.#client.detach());
     return { relay, resources: resources.move() };
   }
@@ -224,20 +232,6 @@ export class Entrance {
       this.#chronicle.note({ kind: "discovery_answered", asked: this.#asked, durationMs });
     } else this.#chronicle.note({ kind: "login_refused", asked: this.#asked, ...refusal });
     if (this.#client.isConnected) await sayFarewell(this.#client.detach(), encodeError(error));
-  }
-
-  #facts({ token, decision }: Admission) {
-    const { rule, identity, tokenId, role, backend, database } = decision;
-    return {
-      identity,
-      tokenId,
-      issuer: token.issuer,
-      rule: rule.name ?? `rules[${rule.index}]`,
-      role,
-      backend,
-      database,
-      durationMs: this.#chronicle.elapsedMs,
-    };
   }
 
   /** Shows the observer what passes; `directions` are ours and the peer's. */

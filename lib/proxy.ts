@@ -12,6 +12,7 @@ import type { ListenAddress } from "./stream/listen_schema.ts";
 import { ConnListener } from "./stream/conn_listener.ts";
 import { Listener, type ListenerEvents } from "./stream/listener.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
+import { clientCertificatePolicy } from "./stream/client_certificate.ts";
 import { createServerCertificate, type ServerCertificate } from "./stream/server_certificate.ts";
 
 /** How a {@link Proxy} runs. */
@@ -162,6 +163,7 @@ function settingsOf(
 ): SessionSettings {
   return {
     certificate: serverCertificateOf(listen),
+    clientCertificates: clientCertificatePolicy(listen.client_certificate, listen.clientAuthorities),
     allowsPlaintext: listen.insecure_plaintext,
     loginTimeoutMs: listen.login_timeout,
     parameters: { allowed: new Set(startup.parameters), dropped: new Set(startup.ignore_parameters) },

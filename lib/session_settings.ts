@@ -6,6 +6,7 @@ import type { FailedLogins } from "./limits/failed_logins.ts";
 import type { Observer } from "./observe/events.ts";
 import type { CancelKeys } from "./relay/cancel_keys.ts";
 import type { ParameterPolicy } from "./startup/session_request.ts";
+import type { ClientCertificatePolicy } from "./stream/client_certificate.ts";
 import type { ServerCertificate } from "./stream/server_certificate.ts";
 import type { TokenVerifier } from "./token/token_verifier.ts";
 
@@ -13,6 +14,7 @@ import type { TokenVerifier } from "./token/token_verifier.ts";
 export interface SessionSettings {
   /** Without one, TLS is not offered. */
   readonly certificate: ServerCertificate | null;
+  readonly clientCertificates: ClientCertificatePolicy;
   /** `insecure_plaintext`. */
   readonly allowsPlaintext: boolean;
   readonly loginTimeoutMs: number;

@@ -30,7 +30,11 @@ export interface Configuration {
 }
 
 /** The table `[listen]`, its files read. */
-export type Listen = ListenSettings & { readonly tls?: TlsIdentity };
+export type Listen = ListenSettings & {
+  readonly tls?: TlsIdentity;
+  /** PEM of `client_ca`. */
+  readonly clientAuthorities?: string;
+};
 
 /** Who we are inside TLS. */
 export interface TlsIdentity {

@@ -12,6 +12,8 @@ export const ALPN_PROTOCOL = "postgresql";
 /** How the proxy goes on inside TLS with a client. */
 export interface AcceptTlsOptions {
   readonly certificate: ServerCertificate;
+  /** The client is asked for a certificate; whether it shows one, and whose, is for `checkClientCertificate` to judge. */
+  readonly asksForCertificate?: boolean;
   /** What was read of the client's handshake already: it began TLS without asking. */
   readonly begun?: Uint8Array;
   /** Ends the handshake when it aborts. */
@@ -35,7 +37,8 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
     isServer: true,
     secureContext: options.certificate.secureContext,
     ALPNProtocols: [ALPN_PROTOCOL],
-    requestCert: false,
+    requestCert: options.asksForCertificate ?? false,
+    // A client that proves no key for what it shows is refused all the same; who is refused else is told why, inside TLS.
     rejectUnauthorized: false,
   });
   try {

@@ -21,6 +21,8 @@ export interface TlsDetails {
   readonly alpn: string | null;
   /** The peer's certificate in DER, when it showed one. */
   readonly peerCertificate: Uint8Array | null;
+  /** What the peer sent with its certificate to explain where it comes from, in DER. */
+  readonly peerIntermediates: readonly Uint8Array[];
 }
 
 /** A stream broke: the peer went away without ending it, or it was let go on our side. */
