@@ -22,6 +22,14 @@ export interface ServerTls {
   readonly alpn?: readonly string[];
 }
 
+/** Where a connection leads, and where from. */
+export interface ConnectOptions {
+  readonly hostname?: string;
+  /** An address of loopback: 127.0.0.2, say, to be somebody else. */
+  readonly localAddress?: string;
+  readonly timeoutMs?: number;
+}
+
 /** How the other side left: by FIN, or by RST or another failure. */
 export type Ending = "end" | "reset";
 
@@ -40,8 +48,11 @@ export class RawConnection implements AsyncDisposable {
   }
 
   /** Connects to a port on loopback. */
-  static async connect(port: number, { hostname = "127.0.0.1", timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
-    const socket = connectTcp({ port, host: hostname, allowHalfOpen: true, noDelay: true });
+  static async connect(
+    port: number,
+    { hostname = "127.0.0.1", localAddress, timeoutMs = DEFAULT_TIMEOUT_MS }: ConnectOptions = {},
+  ) {
+    const socket = connectTcp({ port, host: hostname, localAddress, allowHalfOpen: true, noDelay: true });
     await settled(socket, "connect");
     return new RawConnection(socket, { timeoutMs });
   }
