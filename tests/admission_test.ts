@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { backendLoginOf } from "../lib/admission.ts";
 import { DEFAULT_LIFETIME } from "../lib/authorize/lifetime.ts";
 import { parsePattern } from "../lib/authorize/pattern.ts";
+import type { AuthWord } from "../lib/connect/log_in.ts";
 import type { Granted } from "../lib/authorize/decide.ts";
 import { parseTarget } from "../lib/connect/target.ts";
 import { Secret } from "../lib/secret.ts";
@@ -32,9 +33,25 @@ Deno.test("T13 backendLoginOf() fills captures into values, and what is configur
   assert.deepEqual(target.hosts, [{ kind: "tcp", host: "db", port: 5432 }]);
 });
 
+Deno.test.each<{ words: readonly AuthWord[]; token: string | undefined }>([
+  { words: ["oauth"], token: "a.b.c" },
+  { words: ["scram-sha-256", "oauth"], token: "a.b.c" },
+  { words: ["scram-sha-256-plus", "scram-sha-256", "md5", "password", "cert", "none"], token: undefined },
+])("backendLoginOf() hands the client's token to a backend of $words: $token", ({ words, token }) => {
+  const login = loginTo("postgres://app@db", { role: "app", capture: "", requireAuth: words });
+  assert.equal(login.token?.reveal(), token);
+});
+
+interface Way {
+  readonly role: string;
+  readonly database?: string;
+  readonly capture: string;
+  readonly requireAuth?: readonly AuthWord[];
+}
+
 function loginTo(
   url: string,
-  { role, database = "orders", capture }: { role: string; database?: string; capture: string },
+  { role, database = "orders", capture, requireAuth = ["scram-sha-256"] }: Way,
 ) {
   const match = parsePattern("/(.*)/");
   const captures = [capture, capture];
@@ -51,7 +68,7 @@ function loginTo(
     access: {
       name: backend,
       target: parseTarget(url),
-      requireAuth: ["scram-sha-256"],
+      requireAuth,
       channelBinding: "prefer",
       parameters: new Map(),
       reportsRemoteAddress: false,
