@@ -78,7 +78,9 @@ export class ValidatorProcess {
   ask(question: ValidatorQuestion): Promise<Answer> {
     if (this.#fault !== undefined) return Promise.reject(this.#fault);
     const { maxOwed, issuer, timeoutMs, after } = this.#options;
-    if (this.#owed.size >= maxOwed) return Promise.reject(this.#full());
+    if (this.#owed.size >= maxOwed) {
+      return Promise.reject(new ValidatorFault(`owes ${maxOwed} answers already`));
+    }
     const id = ++this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const heardBefore = this.#heard;
@@ -153,14 +155,11 @@ export class ValidatorProcess {
     this.#owed.get(id)?.reject(fault);
     // The id stays: should an answer come, it is known and dropped.
     this.#owed.set(id, null);
+    const overdue = [...this.#owed.values()].filter((waiting) => waiting === null).length;
     if (this.#heard === heardBefore) this.#fail(fault);
-  }
-
-  #full(): ValidatorFault {
-    const isForgotten = [...this.#owed.values()].every((waiting) => waiting === null);
-    const fault = new ValidatorFault(`owes ${this.#owed.size} answers already`);
-    if (isForgotten) this.#fail(fault);
-    return fault;
+    else if (overdue > this.#options.maxOwed / 2) {
+      this.#fail(new ValidatorFault("leaves questions unanswered"));
+    }
   }
 
   #fail(fault: ValidatorFault): void {
