@@ -35,10 +35,11 @@ export async function checkIssuers(
   }
   const asked = [...good.values()].map(({ settings }) => settings);
   for (
-    const { issuer, message } of await outside.checkIssuers?.(asked, { baseDirectory, maxTokenBytes }) ?? []
+    const { issuer, key, message } of await outside.checkIssuers?.(asked, { baseDirectory, maxTokenBytes }) ??
+      []
   ) {
     const { index, settings } = good.get(issuer)!;
-    problems.add(["issuers", index, keyOfKeys(settings)], `cannot be used: ${asClause(message)}`);
+    problems.add(["issuers", index, ...key ?? [keyOfKeys(settings)]], `cannot be used: ${asClause(message)}`);
   }
 }
 

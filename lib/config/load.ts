@@ -125,10 +125,13 @@ function parse(path: string, text: string): TomlDocument {
   }
 }
 
-/** Of a path with `*` or `?` in its file name, the directory: it is listed. */
+/** What is read for the issuers; of a path with `*` or `?` in its file name, the directory: it is listed. */
 function keyPaths(issuers: readonly (IssuerSettings | undefined)[], files: NamedFiles): readonly string[] {
-  return issuers.flatMap((issuer) => issuer?.signing_keys ?? [])
-    .map((path) => files.absolute(/[*?]/.test(path) ? dirname(path) : path));
+  return issuers.flatMap((issuer) => {
+    const { client_secret_file, private_key, certificate } = issuer?.introspection ?? {};
+    const keys = issuer?.signing_keys?.map((path) => /[*?]/.test(path) ? dirname(path) : path) ?? [];
+    return [...keys, client_secret_file, private_key, certificate];
+  }).filter((path) => path !== undefined).map((path) => files.absolute(path));
 }
 
 /** Rules with other mistakes are left out, and keep their place: what is wrong with the others is told all the same. */

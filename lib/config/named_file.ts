@@ -21,6 +21,8 @@ export interface Outside {
 /** What {@link Outside.checkIssuers} has found. */
 export interface IssuerFault {
   readonly issuer: string;
+  /** The key to look at first, by the names that lead to it in the issuer's table; without it, where its keys are. */
+  readonly key?: readonly string[];
   readonly message: string;
 }
 

@@ -24,9 +24,9 @@ export function requiredPermissions(configuration: Configuration): RequiredPermi
   const write = new Set<string>();
   const run = new Set<string>();
   for (const { host, port } of [listen.address].flat()) net.add(hostAndPort(host, port));
-  for (const { url, jwks_url, jwks_hosts = [], validator } of issuers) {
+  for (const { url, jwks_url, jwks_hosts = [], introspection, validator } of issuers) {
     if (validator !== undefined) run.add(programOf(validator, configuration.directory));
-    for (const written of [url, jwks_url]) {
+    for (const written of [url, jwks_url, introspection?.endpoint]) {
       if (written !== undefined) net.add(hostOfUrl(new URL(written)));
     }
     for (const host of jwks_hosts) net.add(hostOfUrl(new URL(`https://${host}`)));
