@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
+import { bearer, DISCOVERY, OFFER } from "../authenticate/bearer_words.ts";
 import { RawClient } from "../support/hostile_peer.ts";
 import type { RawConnection } from "../support/raw_connection.ts";
-import { concat, readFields, SSL_REQUEST, startupMessage, text } from "../support/raw_messages.ts";
+import {
+  concat,
+  readFields,
+  saslInitialResponse,
+  SSL_REQUEST,
+  startupMessage,
+  text,
+  typed,
+} from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
 import { connectTls, connectToPassword, oneBackend, STARTUP } from "./hostile_scene.ts";
 
@@ -61,11 +70,49 @@ const SLOWNESSES: Slowness[] = [
     trickle(client, concat(text("p"), Uint8Array.of(0, 0, 0, 200), new Uint8Array(100).fill(0x61)));
     return client;
   }],
+  ["silence for an OAUTHBEARER message", true, (port) => connectToSasl(port)],
+  ["one byte of an OAUTHBEARER message every 100 ms", true, async (port, trickle) => {
+    const client = await connectToSasl(port);
+    trickle(client, saslInitialResponse("OAUTHBEARER", text(bearer("a".repeat(100)))));
+    return client;
+  }],
+  ["silence for an initial response by OAUTHBEARER that was announced", true, async (port) => {
+    const client = await connectToSasl(port);
+    await client.send(saslInitialResponse("OAUTHBEARER", null));
+    await challenged(client);
+    return client;
+  }],
+  ["silence after the challenge of a discovery", true, async (port) => {
+    const client = await connectToSasl(port);
+    await client.send(saslInitialResponse("OAUTHBEARER", text(DISCOVERY)));
+    await challenged(client);
+    return client;
+  }],
+  ["silence after the challenge of a bad token", true, async (port) => {
+    const client = await connectToSasl(port);
+    await client.send(saslInitialResponse("OAUTHBEARER", text(bearer("guessed"))));
+    await challenged(client);
+    return client;
+  }],
+  ["one byte of the answer to a challenge every 100 ms", true, async (port, trickle) => {
+    const client = await connectToSasl(port);
+    await client.send(saslInitialResponse("OAUTHBEARER", text(DISCOVERY)));
+    await challenged(client);
+    // As long as it may be: what it should have been is one byte.
+    trickle(client, concat(text("p"), Uint8Array.of(0, 0, 0, 200), new Uint8Array(100).fill(0x01)));
+    return client;
+  }],
 ];
 
 Deno.test("W7 one deadline ends every slow login, and bytes do not extend it", async (t) => {
   await using proxy = await RunningProxy.start({
-    toml: oneBackend("postgres://app_scram@localhost:1/postgres?sslmode=disable"),
+    toml: `
+[[ways_in]]
+users = ["bearer"]
+method = "oauthbearer"
+issuer = "corp"
+scope = "openid"
+${oneBackend("postgres://app_scram@localhost:1/postgres?sslmode=disable")}`,
     listen: `login_timeout = "${LOGIN_TIMEOUT_MS}ms"`,
     files: { password: "unused" },
   });
@@ -111,6 +158,22 @@ async function outcomeOf(port: number, act: Slowness[2]): Promise<Outcome> {
   if (bytes.length === 0) return { durationMs, told: "" };
   const { S, C } = readFields({ type: "E", body: bytes.subarray(5) });
   return { durationMs, told: `${S} ${C}` };
+}
+
+/** A connection that has been offered OAUTHBEARER. */
+async function connectToSasl(port: number): Promise<RawConnection> {
+  const client = await connectTls(port);
+  await client.send(startupMessage({ user: "bearer", database: "postgres" }));
+  const { type, body } = await client.receiveMessage();
+  assert.deepEqual(typed(type, body), OFFER);
+  return client;
+}
+
+/** Holds that the next message is an AuthenticationSASLContinue (B). */
+async function challenged(client: RawConnection): Promise<void> {
+  const { type, body } = await client.receiveMessage();
+  assert.equal(type, "R");
+  assert.deepEqual(body.subarray(0, 4), Uint8Array.of(0, 0, 0, 11));
 }
 
 async function say(port: number, bytes: Uint8Array): Promise<RawConnection> {
