@@ -253,12 +253,15 @@ export class Relay {
     const { error } = this.#departure!;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
-    // A slow client has all the time for what is queued in front of our last words; the rest is in the system's hands.
-    this.#farewell = this.#farewell!.then(() =>
-      this.#after(LINGER_DISMISSED_MS, () => this.#client.destroy())
-    );
     this.#backend.write(encodeMessage(terminate, { kind: "Terminate" })).catch(ignoreBroken);
-    this.#backend.end().then(() => this.#backend.destroy());
+    this.#backend.end();
+    // The short time begins when our last words have left: a slow client has other things queued in front of them.
+    this.#farewell = this.#farewell!.then(() =>
+      this.#after(LINGER_DISMISSED_MS, () => {
+        this.#client.destroy();
+        this.#backend.destroy();
+      })
+    );
   }
 
   /** The client sends no more. After Terminate the backend ends by itself, when it is done with what came before. */
