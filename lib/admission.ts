@@ -1,6 +1,7 @@
+import { plainAddress } from "./address.ts";
 import type { Verdict } from "./authenticate/methods.ts";
 import { decide, fill, type Granted } from "./authorize/decide.ts";
-import { describe } from "./authorize/trail.ts";
+import { describe, labelOf } from "./authorize/trail.ts";
 import type { BackendAccess, BackendLogin } from "./backend_link.ts";
 import { startupParameters } from "./connect/startup_parameters.ts";
 import { withIdentity } from "./connect/target.ts";
@@ -53,9 +54,15 @@ export async function admit(
   return { kind: "refused", reason, blame: "frontend" };
 }
 
+/** What the log is told of an admission. */
+export function factsOf({ token, decision }: Admission) {
+  const { rule, identity, tokenId, role, backend, database } = decision;
+  return { identity, tokenId, issuer: token.issuer, rule: labelOf(rule), role, backend, database };
+}
+
 /** How an admitted client is logged in: the backend with the identity filled in, and what is asked of it. */
 export function backendLoginOf(
-  { decision, presented }: Admission,
+  admission: Admission,
   { request, protocolVersion, access, client }: {
     readonly request: SessionRequest;
     readonly protocolVersion: ProtocolVersion;
@@ -63,6 +70,7 @@ export function backendLoginOf(
     readonly client: PeerAddress;
   },
 ): BackendLogin {
+  const { decision, presented } = admission;
   // The role is the decision's; what the URL has in its place need not even make a name.
   const target = withIdentity(
     { ...access.target, user: undefined },
@@ -74,11 +82,17 @@ export function backendLoginOf(
     clientParameters: request.settings,
     clientDatabase: decision.database,
     replication: request.replication ?? undefined,
-    backendParameters: access.parameters,
+    set: access.set,
+    facts: { ...sessionFacts(admission), client_address: plainAddress(client.address), user: request.user },
     loginAs: decision.role,
     clientAddress: access.reportsRemoteAddress ? client : undefined,
   });
   // What a backend is not handed it cannot be tricked into giving away.
   const token = access.requireAuth.includes("oauth") ? presented : undefined;
   return { access, target, startup: { protocolVersion, parameters }, token };
+}
+
+function sessionFacts(admission: Admission) {
+  const { identity = "", tokenId = "", issuer, rule } = factsOf(admission);
+  return { identity, issuer, token_id: tokenId, rule };
 }

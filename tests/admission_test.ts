@@ -70,7 +70,7 @@ function loginTo(
       target: parseTarget(url),
       requireAuth,
       channelBinding: "prefer",
-      parameters: new Map(),
+      set: new Map(),
       reportsRemoteAddress: false,
     },
   });

@@ -27,6 +27,11 @@ export interface RulePlace {
   readonly name?: string;
 }
 
+/** A rule's name, or its place where it has none. */
+export function labelOf({ index, name }: RulePlace): string {
+  return name ?? `rules[${index}]`;
+}
+
 /** A step as one sentence without a final period; for logs and explanations, never for the client (T16). */
 export function describe(step: TrailStep): string {
   return `${placeOf(step.rule)} ${outcomeOf(step)}`;

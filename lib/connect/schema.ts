@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import type { AuthWord, ChannelBinding } from "./login.ts";
 import { isLocal } from "./host.ts";
+import { Mistake } from "../mistake.ts";
+import { parseSetting, type Setting } from "./setting.ts";
 import { parseTarget, type Target, TargetError } from "./target.ts";
 
 /** What a backend on this machine may ask for when `require_auth` is not written. */
@@ -21,8 +23,25 @@ const authWord = v.picklist(AUTH_WORDS, `must be of ${AUTH_WORDS.join(", ")}`);
 
 const parameterName = v.pipe(
   text,
-  v.regex(/^[\w.]+$/, "must be the name of a run-time parameter"),
+  v.regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/, "must be the name of a run-time parameter"),
   v.check((name) => !RESERVED_PARAMETER.test(name), "is not a run-time parameter: it cannot be set here"),
+);
+
+const settings = v.pipe(
+  v.record(parameterName, v.string('must be text in quotes; quote a name with a dot: "app.user" = …')),
+  v.rawTransform<Record<string, string>, ReadonlyMap<string, Setting>>(({ dataset, addIssue, NEVER }) => {
+    const input = dataset.value;
+    const parsed = new Map<string, Setting>();
+    for (const [key, value] of Object.entries(input)) {
+      try {
+        parsed.set(key, parseSetting(key, value));
+      } catch (thrown) {
+        if (!(thrown instanceof Mistake)) throw thrown;
+        addIssue({ message: thrown.message, path: [{ type: "object", origin: "value", input, key, value }] });
+      }
+    }
+    return parsed.size === Object.keys(input).length ? parsed : NEVER;
+  }),
 );
 
 /** One table of `[[backends]]`: a server to log in to. */
@@ -54,16 +73,8 @@ export const backendSchema = v.pipe(
       v.picklist(CHANNEL_BINDINGS, `must be one of ${CHANNEL_BINDINGS.join(", ")}`),
       "prefer",
     ),
-    parameters: v.optional(
-      v.pipe(
-        v.record(
-          parameterName,
-          v.pipe(text, v.check((value) => !value.includes("\0"), "must not hold a zero byte")),
-        ),
-        v.transform((parameters): ReadonlyMap<string, string> => new Map(Object.entries(parameters))),
-      ),
-      {},
-    ),
+    /** Sent at startup; no client can set them there, though any session can change them later with SET. */
+    set: v.optional(settings, {}),
     report_remote_addr: v.optional(flag, false),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
@@ -84,7 +95,8 @@ export interface Backend {
   readonly target: Target;
   readonly requireAuth: readonly AuthWord[];
   readonly channelBinding: ChannelBinding;
-  readonly parameters: ReadonlyMap<string, string>;
+  /** Run-time parameters for every session, by name. */
+  readonly set: ReadonlyMap<string, Setting>;
   readonly reportsRemoteAddress: boolean;
 }
 
@@ -96,7 +108,7 @@ export function backendOf(table: BackendTable): Backend {
     target,
     requireAuth: table.require_auth ?? defaultRequireAuth(target),
     channelBinding: table.channel_binding,
-    parameters: table.parameters,
+    set: table.set,
     reportsRemoteAddress: table.report_remote_addr,
   };
 }

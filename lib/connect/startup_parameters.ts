@@ -1,6 +1,7 @@
 import { formatAddress } from "../address.ts";
 import { PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
+import { fillSetting, type SessionFacts, type Setting } from "./setting.ts";
 import type { Target } from "./target.ts";
 
 /** What the StartupMessage to a backend is put together from. */
@@ -13,8 +14,10 @@ export interface StartupSources {
   readonly clientDatabase?: string;
   /** The client's `replication`, where the rule lets one in. */
   readonly replication?: string;
-  /** The backend's `parameters`. */
-  readonly backendParameters: ReadonlyMap<string, string>;
+  /** The backend's `set`. */
+  readonly set: ReadonlyMap<string, Setting>;
+  /** What `set` may tell of the session. */
+  readonly facts: SessionFacts;
   /** The role a rule names, in place of the URL's user. */
   readonly loginAs?: string;
   /** Where the client comes from, when the backend is to be told (`report_remote_addr`). */
@@ -23,18 +26,22 @@ export interface StartupSources {
 
 const REMOTE_ADDRESS = "crdb:remote_addr";
 
+/** A server takes no longer StartupMessage, and says so in words that help nobody (MAX_STARTUP_PACKET_LENGTH). */
+const MAX_STARTUP_BYTES = 10_000;
+
 /**
  * The parameters of the StartupMessage to a backend, in the order sent: `user`, `database`, `replication`, what the
  * client asked for, the URL's, the backend's own, the client's address. A name that comes twice has the later value, so
  * nothing a client sends overrides what is configured; the role is never the client's word.
  *
- * @throws {PgError} 08001 when neither a rule nor the URL names a role
+ * @throws {PgError} 08001 when neither a rule nor the URL names a role; 28000 when what `set` tells cannot be sent
  */
 export function startupParameters(sources: StartupSources): Map<string, string> {
-  const { backend, target, replication, clientAddress } = sources;
+  const { backend, target, set, facts, replication, clientAddress } = sources;
   const user = sources.loginAs ?? target.user;
   if (user === undefined) throw noRole(backend);
-  const configured = new Map([...target.parameters, ...sources.backendParameters]);
+  const settings = [...set].map(([name, setting]) => [name, fillSetting(name, setting, facts)] as const);
+  const configured = new Map([...target.parameters, ...settings]);
   const parameters = new Map([["user", user]]);
   const database = target.database ?? sources.clientDatabase;
   if (database !== undefined) parameters.set("database", database);
@@ -47,7 +54,15 @@ export function startupParameters(sources: StartupSources): Map<string, string> 
   if (clientAddress !== undefined) {
     parameters.set(REMOTE_ADDRESS, formatAddress(clientAddress.address, clientAddress.port));
   }
+  if (startupBytes(parameters) > MAX_STARTUP_BYTES) throw tooLong(backend);
   return parameters;
+}
+
+/** Of the message without its length: the protocol version, pairs of terminated texts, and the terminator. */
+function startupBytes(parameters: ReadonlyMap<string, string>): number {
+  const encoder = new TextEncoder();
+  const texts = [...parameters].flat();
+  return 4 + texts.reduce((sum, text) => sum + encoder.encode(text).length + 1, 0) + 1;
 }
 
 /**
@@ -63,6 +78,12 @@ function takenNames(configured: ReadonlyMap<string, string>): Set<string> {
     if (setting !== null) taken.add(setting[1].toLowerCase().replaceAll("-", "_"));
   }
   return taken;
+}
+
+function tooLong(backend: string): PgError {
+  const reason =
+    `the startup message for backend "${backend}" would be longer than ${MAX_STARTUP_BYTES} bytes`;
+  return new PgError(SQLSTATE.invalidAuthorizationSpecification, "login refused", { reason });
 }
 
 function noRole(backend: string): PgError {

@@ -11,7 +11,7 @@ Deno.test("backendSchema fills in its defaults", () => {
     name: "orders",
     requireAuth: ["scram-sha-256-plus", "scram-sha-256"],
     channelBinding: "prefer",
-    parameters: new Map(),
+    set: new Map(),
     reportsRemoteAddress: false,
   });
 });
@@ -46,10 +46,10 @@ Deno.test.each<{ written: unknown; words: readonly string[] }>([
   assert.deepEqual(backendOf(table).requireAuth, words);
 });
 
-Deno.test("parameters keep the order they are written in", () => {
-  const parameters = { statement_timeout: "5s", "app.tenant": "a", role: "reader" };
-  const backend = backendOf(v.parse(backendSchema, { name: "orders", url: REMOTE, parameters }));
-  assert.deepEqual([...backend.parameters], Object.entries(parameters));
+Deno.test("set keeps the order it is written in", () => {
+  const set = { statement_timeout: "5s", "app.tenant": "a", role: "reader" };
+  const backend = backendOf(v.parse(backendSchema, { name: "orders", url: REMOTE, set }));
+  assert.deepEqual([...backend.set], Object.entries(set).map(([name, value]) => [name, [value]]));
 });
 
 Deno.test.each<{ case: string; change: Record<string, unknown>; message: RegExp; key: string }>([
@@ -107,25 +107,25 @@ Deno.test.each<{ case: string; change: Record<string, unknown>; message: RegExp;
   { case: "cert without one", change: { require_auth: "cert" }, message: /no sslcert/, key: "require_auth" },
   {
     case: "the role as a parameter",
-    change: { parameters: { user: "x" } },
+    change: { set: { user: "x" } },
     message: /cannot be set/,
     key: "user",
   },
   {
     case: "replication as a parameter",
-    change: { parameters: { Replication: "1" } },
+    change: { set: { Replication: "1" } },
     message: /cannot be set/,
     key: "Replication",
   },
   {
     case: "a parameter that is a number",
-    change: { parameters: { a: 1 } },
+    change: { set: { a: 1 } },
     message: /text in quotes/,
     key: "a",
   },
   {
     case: "a parameter with a zero byte",
-    change: { parameters: { a: "\0" } },
+    change: { set: { a: "\0" } },
     message: /zero byte/,
     key: "a",
   },

@@ -30,7 +30,7 @@ Deno.test.beforeAll(async () => {
   const cluster = resources.use(await PostgresCluster.start({ major: 18 }));
   const url = `postgres://app_scram@localhost:${cluster.port}/postgres?sslmode=disable`;
   const files = { password: PASSWORDS.app_scram };
-  const mapped = "parameters = { application_name = 'mapped', lock_timeout = '4321ms' }";
+  const mapped = "set = { application_name = 'mapped', lock_timeout = '4321ms' }";
   const ignore = '[startup]\nignore_parameters = ["role", "session_authorization"]\n';
   scenario = { toml: oneBackend(url), files };
   [proxy, dropping] = await Promise.all([
