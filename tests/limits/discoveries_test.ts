@@ -95,12 +95,16 @@ Deno.test("Discoveries.apply() lowers what an address may ask", () => {
   assert.throws(() => take(1), PgError);
 });
 
-Deno.test("Discoveries remembers ten thousand addresses, and forgets the one that asked first", () => {
-  const { discoveries, take } = scene(1);
-  for (let index = 0; index <= 10_000; index++) take(1, `10.0.${index >> 8}.${index & 255}`);
+Deno.test("Discoveries remembers ten thousand addresses, and forgets the one that was silent longest", () => {
+  const { discoveries, take } = scene(2);
+  const address = (index: number) => `10.0.${index >> 8}.${index & 255}`;
+  for (let index = 0; index < 10_000; index++) take(index < 2 ? 1 : 2, address(index));
+  take(1, address(0));
+  take(2, address(10_000));
   assert.equal(discoveries.size, 10_000);
-  take(1, "10.0.0.0");
-  assert.throws(() => take(1, "10.0.0.2"), PgError);
+  assert.throws(() => take(1, address(0)), PgError);
+  assert.throws(() => take(1, address(2)), PgError);
+  take(2, address(1));
 });
 
 Deno.test("Discoveries.take() lets through no more than the burst and what has trickled back, whatever is asked when", () => {

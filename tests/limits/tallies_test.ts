@@ -35,6 +35,14 @@ Deno.test("Tallies.forget() forgets one user and leaves the network's others", (
   assert.equal(tallies.size, 1);
 });
 
+Deno.test("Tallies.forget() forgets a network with its last user", () => {
+  const tallies = new Tallies();
+  count(tallies, "a", "alice");
+  tallies.forget("a", "alice");
+  const { ofNetwork } = tallies.count("a", { user: "bob", nowMs: 0, isOver: () => false });
+  assert.equal(ofNetwork.failures, 1);
+});
+
 Deno.test("T18 a network that names many users pushes out its own least suspect, and nobody else's", () => {
   const tallies = new Tallies({ usersOfNetwork: 3 });
   count(tallies, "neighbour", "alice");
