@@ -5,15 +5,17 @@ import { outsideOf, PEM } from "./files.ts";
 const example = await Deno.readTextFile(new URL("../../config.example.toml", import.meta.url));
 
 const outside = (toml: string) =>
-  outsideOf({ "config.toml": toml, ...PEM, "secrets/orders": "x\n" }, { TENANTS_PASSWORD: "x" });
+  outsideOf({ "config.toml": toml, ...PEM, "secrets/orders": "x\n", "secrets/pseudonyms": "k".repeat(64) }, {
+    TENANTS_PASSWORD: "x",
+  });
 
 Deno.test("config.example.toml is loaded", async () => {
   const loaded = await loadConfiguration("/etc/proxy/config.toml", outside(example));
   const { issuers, waysIn, backends, policy } = loaded;
-  assert.deepEqual(issuers.map(({ name }) => name), ["corp", "ci", "offline"]);
+  assert.deepEqual(issuers.map(({ name }) => name), ["corp", "ci", "offline", "partner"]);
   assert.deepEqual(waysIn.map(({ way }) => way.method), ["oauthbearer"]);
   assert.deepEqual([...backends.keys()], ["orders", "tenants"]);
-  assert.equal(policy.rules.length, 4);
+  assert.equal(policy.rules.length, 5);
 });
 
 Deno.test("config.example.toml is loaded with every commented-out key in force", async () => {
@@ -22,7 +24,7 @@ Deno.test("config.example.toml is loaded with every commented-out key in force",
   assert.notEqual(uncommented, example);
   const { listen, backends } = await loadConfiguration("/etc/proxy/config.toml", outside(uncommented));
   assert.equal(listen.login_timeout, 30_000);
-  assert.deepEqual(backends.get("orders")?.parameters, new Map([["work_mem", "64MB"]]));
+  assert.deepEqual([...backends.get("orders")!.set.keys()], ["work_mem", "application_name", "app.user"]);
 });
 
 Deno.test("config.example.toml says of each commented-out default what the default is", async () => {
