@@ -11,6 +11,7 @@ export const PEM = {
   "server.key": server.keyPem,
   "other.key": other.keyPem,
   "ca.crt": authority.certificatePem,
+  "clients-ca.crt": authority.certificatePem,
 } as const;
 
 /** An outside that holds these files in `/etc/proxy`, and these variables. */

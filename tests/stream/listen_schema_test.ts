@@ -17,6 +17,7 @@ function problems(table: Record<string, unknown>): [path: string, message: strin
 Deno.test.each<[keyof ReturnType<typeof parse>, unknown]>([
   ["address", { host: "127.0.0.1", port: 6432 }],
   ["minimum_tls_version", "TLSv1.2"],
+  ["client_certificate", "none"],
   ["insecure_plaintext", false],
   ["login_timeout", 30_000],
 ])("[listen] has the default %s = %o", (key, value) => {
@@ -72,12 +73,57 @@ Deno.test.each<[string, Record<string, string>]>([
   ]);
 });
 
+Deno.test.each<[string, Record<string, unknown>, [path: string, message: string]]>([
+  ["require without client_ca", { client_certificate: "require" }, [
+    "client_ca",
+    'is required with client_certificate = "require": name a PEM file with the authorities of the clients',
+  ]],
+  ["client_ca without client_certificate", { client_ca: "ca.crt" }, [
+    "client_ca",
+    'is of no use without client_certificate = "request" or "require"',
+  ]],
+  ['client_ca with "none"', { client_certificate: "none", client_ca: "ca.crt" }, [
+    "client_ca",
+    'is of no use without client_certificate = "request" or "require"',
+  ]],
+  [
+    "require where clients may come in outside TLS",
+    { client_certificate: "require", client_ca: "ca.crt", insecure_plaintext: true },
+    [
+      "client_certificate",
+      'cannot be "require" where clients may come in outside TLS: remove insecure_plaintext',
+    ],
+  ],
+  [
+    "request where there is no TLS",
+    {
+      client_certificate: "request",
+      insecure_plaintext: true,
+      certificate: undefined,
+      private_key: undefined,
+    },
+    ["client_certificate", "needs TLS: give certificate and private_key too"],
+  ],
+])("[listen] refuses %s", (_name, table, problem) => {
+  assert.deepEqual(problems({ ...CERTIFICATE, ...table }), [problem]);
+});
+
+Deno.test.each<[Record<string, unknown>]>([
+  [{ client_certificate: "request" }],
+  [{ client_certificate: "request", client_ca: "ca.crt" }],
+  [{ client_certificate: "require", client_ca: "ca.crt" }],
+  [{ client_certificate: "request", insecure_plaintext: true }],
+])("[listen] takes %o", (table) => assert.deepEqual(problems({ ...CERTIFICATE, ...table }), []));
+
 Deno.test.each<[string, unknown]>([
   ["minimum_tls_version", "TLSv1.1"],
   ["insecure_plaintext", "yes"],
   ["login_timeout", "99ms"],
   ["login_timeout", 30],
   ["certificate", 1],
+  ["client_certificate", true],
+  ["client_certificate", "verify-ca"],
+  ["client_ca", ["ca.crt"]],
   ["backlog", 10],
 ])("[listen] refuses %s = %o", (key, value) => {
   assert.deepEqual(problems({ ...CERTIFICATE, [key]: value }).map(([path]) => path), [key]);
