@@ -29,7 +29,7 @@ export interface Answer {
   readonly by: (input: unknown) => unknown;
 }
 
-/** Sends one encoded message; it leaves together with its neighbours, at the latest before the next wait. */
+/** Sends one encoded message; it leaves together with its neighbours, at the latest before the next message received. */
 export function* send(bytes: Uint8Array<ArrayBuffer>): Dialogue<void> {
   yield { ask: "send", bytes };
 }

@@ -40,7 +40,8 @@ export class Channel implements Disposable {
   /**
    * Speaks a dialogue to its end.
    *
-   * What it sends leaves before each wait and at the end. An ask that fails throws inside the dialogue, at its `yield*`.
+   * What it sends leaves before each message it receives, before each wait and at the end. An ask that fails throws
+   * inside the dialogue, at its `yield*`.
    *
    * @throws {PgError} what the dialogue throws; 08P01 when the peer breaks the protocol, 08006 when it goes away
    */
@@ -116,6 +117,8 @@ export class Channel implements Disposable {
         this.#unsent.push(ask.bytes);
         return;
       case "receive":
+        // Whether the peer has waited for it or not: how its bytes are cut must change nothing (W14).
+        if (this.#unsent.length > 0) await this.flush();
         return await this.#receive(ask.expected);
       case "receiveByte":
         await this.#untilBuffered();

@@ -55,6 +55,18 @@ Deno.test("converse() sends everything said at once, in order, before it waits",
   assert.deepEqual(await peer.read(), text("four"));
 });
 
+Deno.test("W14 converse() has sent what was said before a message that was there already, and is refused", async () => {
+  const [channel, peer] = channelPair();
+  await peer.write(concat(password("open"), password("sesame")));
+  const dialogue = (function* () {
+    yield* receivePassword();
+    yield* say("again");
+    throw new PgError("28P01", `no good: ${yield* receivePassword()}`);
+  })();
+  await assert.rejects(channel.converse(dialogue), { message: "no good: sesame" });
+  assert.deepEqual(await peer.read(), text("again"));
+});
+
 Deno.test("converse() sends what was said before it asks a question", async () => {
   const [channel, peer] = channelPair();
   const whatPeerHas: (Uint8Array | null)[] = [];
