@@ -12,7 +12,7 @@ const outside = (toml: string) =>
 Deno.test("config.example.toml is loaded", async () => {
   const loaded = await loadConfiguration("/etc/proxy/config.toml", outside(example));
   const { issuers, waysIn, backends, policy } = loaded;
-  assert.deepEqual(issuers.map(({ name }) => name), ["corp", "ci", "offline", "partner"]);
+  assert.deepEqual(issuers.map(({ name }) => name), ["corp", "ci", "offline", "partner", "legacy"]);
   assert.deepEqual(waysIn.map(({ way }) => way.method), ["oauthbearer"]);
   assert.deepEqual([...backends.keys()], ["orders", "tenants"]);
   assert.equal(policy.rules.length, 5);
