@@ -101,6 +101,10 @@ function proxyEventOf(event: TokenEvent): Parameters<Observer>[0] {
       return { kind: "issuer_introspection_stopped", issuer, reason: event.problem };
     case "introspection_resumed":
       return { kind: "issuer_introspection_resumed", issuer };
+    case "deny_list_changed":
+      return event;
+    case "deny_list_failed":
+      return { kind, issuer, reason: event.problem };
     case "validator_said":
       return event;
     case "validator_restarting":

@@ -130,7 +130,7 @@ function keyPaths(issuers: readonly (IssuerSettings | undefined)[], files: Named
   return issuers.flatMap((issuer) => {
     const { client_secret_file, private_key, certificate } = issuer?.introspection ?? {};
     const keys = issuer?.signing_keys?.map((path) => /[*?]/.test(path) ? dirname(path) : path) ?? [];
-    return [...keys, client_secret_file, private_key, certificate];
+    return [...keys, issuer?.deny_list, client_secret_file, private_key, certificate];
   }).filter((path) => path !== undefined).map((path) => files.absolute(path));
 }
 

@@ -43,6 +43,8 @@ export type SessionEvent =
     | { readonly kind: "discovery_answered"; readonly asked: AskedFor; readonly durationMs: number }
     | (LoginRefusal & { readonly kind: "login_refused"; readonly asked: AskedFor })
     | (Login & { readonly kind: "authenticated"; readonly asked: AskedFor })
+    /** The issuer could not be asked again whether the token is still good: the session goes on. */
+    | { readonly kind: "reintrospection_failed"; readonly issuer: string }
     | (Ending & { readonly kind: "session_ended" })
   );
 
@@ -82,6 +84,8 @@ export interface Ending {
   readonly bytesIn: number;
   /** From the backend to the client. */
   readonly bytesOut: number;
+  /** Where the proxy has ended it: why. */
+  readonly reason?: string;
   readonly cause?: unknown;
 }
 
@@ -116,5 +120,12 @@ export type ProxyEvent =
     readonly reason: string;
     readonly delayMs: number;
   }
+  | { readonly kind: "deny_list_changed"; readonly issuer: string; readonly entries: number }
+  /** It cannot be used as it is now: what it said before holds. */
+  | { readonly kind: "deny_list_failed"; readonly issuer: string; readonly reason: string }
+  /** New connections go by the new configuration, and so many live sessions were held against it. */
+  | { readonly kind: "configuration_reloaded"; readonly sessions: number }
+  /** The old configuration stays; a line for each mistake. */
+  | { readonly kind: "reload_failed"; readonly reason: string }
   | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
   | { readonly kind: "drained"; readonly sessionsCut: number };

@@ -62,9 +62,14 @@ function entryOfSession(event: SessionEvent): LogEntry {
         fields: { ...fields, duration_ms: durationMs },
       };
     }
+    case "reintrospection_failed": {
+      const fields = { ...who, issuer: event.issuer };
+      return { level: "warn", message: "issuer could not be asked about a session's token", fields };
+    }
     case "session_ended": {
-      const { how, durationMs, bytesIn, bytesOut, cause } = event;
-      const fields = { ...who, how, duration_ms: durationMs, bytes_in: bytesIn, bytes_out: bytesOut, cause };
+      const { how, durationMs, bytesIn, bytesOut, reason, cause } = event;
+      const amounts = { duration_ms: durationMs, bytes_in: bytesIn, bytes_out: bytesOut };
+      const fields = { ...who, how, reason, ...amounts, cause };
       return { level: how === "failed" ? "error" : "info", message: "session ended", fields };
     }
   }
@@ -128,6 +133,21 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
         message: "a validator is started again",
         fields: { issuer, reason, delay_ms: delayMs },
       };
+    }
+    case "deny_list_changed": {
+      const { issuer, entries } = event;
+      return { level: "info", message: "deny list changed", fields: { issuer, entries } };
+    }
+    case "deny_list_failed": {
+      const { issuer, reason } = event;
+      const message = "deny list cannot be used, what it said before holds";
+      return { level: "error", message, fields: { issuer, reason } };
+    }
+    case "configuration_reloaded":
+      return { level: "info", message: "configuration reloaded", fields: { sessions: event.sessions } };
+    case "reload_failed": {
+      const message = "configuration not reloaded, the old one stays";
+      return { level: "error", message, fields: { reason: event.reason.split("\n") } };
     }
     case "draining": {
       const { sessions, graceMs } = event;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { DenyList } from "./deny_list.ts";
+import { type DenyList, type DenyListOutside, UnusableDenyList, WatchedDenyList } from "./deny_list.ts";
 import { discoverKeySetUrl } from "./discovery.ts";
 import { fetchDocument } from "./fetch_document.ts";
 import type { Introspector } from "./introspection/introspector.ts";
@@ -42,6 +42,7 @@ export interface IssuersOutside {
   readonly baseDirectory?: string;
   readonly readTextFile?: KeyFiles["readTextFile"];
   readonly listDirectory?: KeyFiles["listDirectory"];
+  readonly stat?: DenyListOutside["stat"];
   readonly getEnv?: SecretsOutside["getEnv"];
   /** Makes a `fetch` that shows a client certificate. */
   readonly certifiedFetch?: IntrospectorOutside["certifiedFetch"];
@@ -73,6 +74,25 @@ type OpenedIssuer =
   | { readonly kind: "problems"; readonly problems: readonly Omit<IssuerProblem, "issuer">[] };
 
 async function openIssuer(settings: IssuerSettings, outside: IssuersOutside): Promise<OpenedIssuer> {
+  const opened = await openJudgement(settings, outside);
+  const list = settings.deny_list === undefined
+    ? NONE
+    : await openDenyList(settings.deny_list, { ...outside, issuer: settings.name });
+  if (list.kind === "none") return opened;
+  if (list.kind === "list" && opened.kind === "issuer") {
+    const close = async () => void await Promise.all([opened.issuer.close(), list.list.close()]);
+    return { kind: "issuer", issuer: { ...opened.issuer, denyList: list.list, close } };
+  }
+  await Promise.all([
+    opened.kind === "issuer" && opened.issuer.close(),
+    list.kind === "list" && list.list.close(),
+  ]);
+  const others = opened.kind === "problems" ? opened.problems : [];
+  return { kind: "problems", problems: [...others, ...list.kind === "problems" ? list.problems : []] };
+}
+
+/** Who says whether the issuer's tokens are good. */
+async function openJudgement(settings: IssuerSettings, outside: IssuersOutside): Promise<OpenedIssuer> {
   if (settings.validator !== undefined) return startValidator(settings, outside);
   const keys = await openKeys(settings, outside);
   const asking = await openIntrospection(settings, outside);
@@ -137,6 +157,30 @@ async function openIntrospection(
   } = outside;
   const secrets = { baseDirectory, readTextFile, getEnv };
   return await openIntrospector(settings, { fetch, certifiedFetch, secrets, now, report });
+}
+
+type OpenedDenyList =
+  | { readonly kind: "list"; readonly list: DenyList }
+  | { readonly kind: "problems"; readonly problems: readonly Omit<IssuerProblem, "issuer">[] };
+
+async function openDenyList(
+  path: string,
+  outside: IssuersOutside & { readonly issuer: string },
+): Promise<OpenedDenyList> {
+  const { issuer, now, report = () => {}, baseDirectory = "." } = outside;
+  const { readTextFile = Deno.readTextFile, stat = Deno.stat } = outside;
+  try {
+    const list = await WatchedDenyList.open(resolve(baseDirectory, path), {
+      ...{ issuer, readTextFile, stat, now, report },
+    });
+    return { kind: "list", list };
+  } catch (error) {
+    if (!(error instanceof UnusableDenyList)) throw error;
+    return {
+      kind: "problems",
+      problems: error.problems.map((message) => ({ key: ["deny_list"], message })),
+    };
+  }
 }
 
 async function closeKeys(keys: OpenedKeys): Promise<void> {

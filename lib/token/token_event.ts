@@ -17,6 +17,10 @@ export type TokenEvent =
   | { readonly kind: "introspection_stopped"; readonly issuer: string; readonly problem: string }
   /** It has answered again. */
   | { readonly kind: "introspection_resumed"; readonly issuer: string }
+  /** The deny list was read again, and says something else, or can be used again. */
+  | { readonly kind: "deny_list_changed"; readonly issuer: string; readonly entries: number }
+  /** The deny list cannot be used as it is now: what it said before holds. */
+  | { readonly kind: "deny_list_failed"; readonly issuer: string; readonly problem: string }
   /** A line that a validator has written for the log, fit to be printed; so many before it were passed over. */
   | {
     readonly kind: "validator_said";
