@@ -5,6 +5,7 @@ import type { Contender } from "./contender.ts";
 import { measureCopy } from "./copy.ts";
 import { measureIdleMemory } from "./idle_memory.ts";
 import { measureLogins } from "./logins.ts";
+import { measureLoginsByWay } from "./logins_by_way.ts";
 import { direct, haproxy, pgbouncer } from "./peers.ts";
 import { Program } from "./program.ts";
 import { proxyProgram } from "./proxy_program.ts";
@@ -23,6 +24,7 @@ interface Measure {
 const MEASURES: Readonly<Record<string, Measure>> = {
   throughput: { needs: ["pgbench"], run: measureThroughput },
   logins: { needs: ["pgbench"], run: measureLogins },
+  ways: { needs: [], run: measureLoginsByWay },
   copy: { needs: ["psql"], run: measureCopy },
   memory: { needs: [], run: measureIdleMemory },
   start: { needs: [], run: measureStartTime },
