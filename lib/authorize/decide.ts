@@ -72,7 +72,9 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
     return {
       ...{ outcome: "granted", rule: place, backend, role, database },
       ...recordedOf({ token, claim, matched, recordsIdentity, pseudonymKey, nowMs }),
-      ...{ captures, match, lifetime, recordsIdentity, trail },
+      // What is to stay unknown goes no further, whoever would fill it in somewhere.
+      captures: recordsIdentity ? captures : [],
+      ...{ match, lifetime, recordsIdentity, trail },
     };
   }
   return refused;

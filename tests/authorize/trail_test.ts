@@ -25,6 +25,12 @@ Deno.test.each(
       { rule, kind: "claim_missing", claim: "sub" },
       "looks at the claim sub, which the token has not as text",
     ],
+    [
+      { rule, kind: "role_not_listed", claim: "scope" },
+      "does not find the user the client asks for among the roles of the claim scope",
+    ],
+    [{ rule, kind: "token_too_old" }, "takes only tokens issued within its max_token_age"],
+    [{ rule, kind: "token_without_time" }, "has max_token_age, and the token has no iat"],
     [{ rule, kind: "claim_does_not_match", claim: "sub" }, "does not match the claim sub"],
     [
       { rule, kind: "identity_not_representable", claim: "sub" },
@@ -48,6 +54,10 @@ Deno.test.each(
     [
       { rule, kind: "reserved_role", role: "root" },
       "refuses: root is a reserved role, which it does not write out for one identity given as text",
+    ],
+    [
+      { rule, kind: "reserved_role" },
+      "refuses: what it leads to is a reserved role, which it does not write out for one identity given as text",
     ],
   ] as const,
 )("describe() %o", (step, sentence) => {
