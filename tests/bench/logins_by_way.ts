@@ -3,13 +3,13 @@ import { createAuthority, type IssuedCertificate } from "../support/certificates
 import { freePort } from "../support/free_port.ts";
 import type { Contender } from "./contender.ts";
 import { discoverOnce, type Door, type LoginClient, logInOnce } from "./login_client.ts";
-import { Program, usageOf } from "./program.ts";
+import { startEveryWayProxy } from "./every_way_proxy.ts";
+import { usageOf } from "./program.ts";
 import type { Effort } from "./rounds.ts";
-import { DATABASE, PASSWORD, ROLE, type Stage } from "./stage.ts";
+import { PASSWORD, ROLE, type Stage } from "./stage.ts";
 import { median, quantile } from "./statistics.ts";
 import { number, printTable, ratio } from "./table.ts";
-import { AUDIENCE, BEARER, ISSUERS, openTokenHouse, type TokenHouse } from "./token_house.ts";
-import { readVariant } from "./variant.ts";
+import { BEARER, openTokenHouse, type TokenHouse } from "./token_house.ts";
 
 /** A way to come in, and what is ready before the clock starts. */
 interface Way {
@@ -26,20 +26,6 @@ interface Outcome {
   cpuMicros: number;
 }
 
-/** Who is asked about tokens: it finds them all good, so that only the asking is measured. */
-const VALIDATOR = `
-let rest = "";
-for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-  const lines = (rest + text).split("\\n");
-  rest = lines.pop();
-  for (const line of lines) {
-    const { id } = JSON.parse(line);
-    const expires = Date.now() / 1000 + 7200;
-    console.log(JSON.stringify({ id, authorized: true, identity: "${BEARER}", expires }));
-  }
-}
-`;
-
 /**
  * How long one login takes by each way in, one at a time, each on a TLS connection of its own; behind all of them the proxy
  * logs in to PostgreSQL by SCRAM-SHA-256 without TLS. What they are held against is a login at PostgreSQL itself, by
@@ -55,7 +41,7 @@ export async function measureLoginsByWay(
   const certificate = await (await createAuthority("bench clients"))
     .issue({ commonName: BEARER, usage: "client" });
   const port = freePort();
-  const program = resources.use(await startProxy(stage, { house, port }));
+  const program = resources.use(await startEveryWayProxy(stage, { house, port }));
   const ways = await waysOf(stage, { house, certificate, port });
   await program.ready(() => timeOf(ways[1]));
 
@@ -168,87 +154,4 @@ function printOutcomes(outcomes: readonly Outcome[]): void {
     "CPU ms": way === outcomes[0].way ? "–" : number(cpuMicros / 1000 / durationsMs.length, 2),
   }));
   printTable("one login at a time over TLS, by the way in", rows);
-}
-
-async function startProxy(
-  { cluster, directory, certificateFile, privateKeyFile }: Stage,
-  { house, port }: { house: TokenHouse; port: number },
-): Promise<Program> {
-  const files: Record<string, string> = {
-    "by-way.pem": house.publicKeyPem,
-    "by-way.secret": "secret",
-    "by-way.js": VALIDATOR,
-    "by-way.toml": `
-[listen]
-address = "127.0.0.1:${port}"
-certificate = "${certificateFile}"
-private_key = "${privateKeyFile}"
-client_certificate = "request"
-
-[limits]
-discoveries_per_minute = 0
-
-[[ways_in]]
-users = ["oauthbearer"]
-method = "oauthbearer"
-issuer = "signed"
-scope = "openid"
-
-[[issuers]]
-name = "signed"
-signing_keys = ["by-way.pem"]
-issuer = "${ISSUERS.signed}"
-audience = ["${AUDIENCE}"]
-
-[[ways_in]]
-users = ["opaque"]
-method = "password"
-issuer = "opaque"
-
-[[issuers]]
-name = "opaque"
-issuer = "${ISSUERS.opaque}"
-audience = ["${AUDIENCE}"]
-insecure_http = true
-
-[issuers.introspection]
-endpoint = "${house.introspectionUrl}"
-client_id = "bench"
-client_secret_file = "by-way.secret"
-
-[[ways_in]]
-users = ["program"]
-method = "password"
-issuer = "program"
-
-[[issuers]]
-name = "program"
-
-[issuers.validator]
-command = [${JSON.stringify(Deno.execPath())}, "run", "--no-config", "by-way.js"]
-
-[[backends]]
-name = "bench"
-url = "postgres://${ROLE}@127.0.0.1:${cluster.port}/${DATABASE}?sslmode=disable"
-password_file = "password"
-${["signed", "opaque", "program"].map(ruleOf).join("")}`,
-  };
-  for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(`${directory}/${name}`, text);
-  const variant = await readVariant(`--allow-run=${Deno.execPath()}`);
-  return Program.start({
-    command: Deno.execPath(),
-    args: [...variant.args, "--config", `${directory}/by-way.toml`],
-    cwd: variant.directory,
-    logFile: `${directory}/proxy-by-way.log`,
-    env: variant.env,
-  });
-}
-
-function ruleOf(issuer: string): string {
-  return `
-[[rules]]
-issuer = "${issuer}"
-match = "${BEARER}"
-backend = "bench"
-`;
 }
