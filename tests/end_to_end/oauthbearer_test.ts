@@ -25,7 +25,7 @@ import {
 } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
 import { waitUntil } from "../support/wait_until.ts";
-import { AUTHENTICATION_OK, connectTls, connectToPassword, firstRow, refusal } from "./hostile_scene.ts";
+import { AUTHENTICATION_OK, CLEARTEXT_PASSWORD, connectTls, firstRow, refusal } from "./hostile_scene.ts";
 
 const FAILED = 'OAuth bearer authentication failed for user "alice"';
 
@@ -115,11 +115,19 @@ Deno.test("clients come in by OAUTHBEARER", async (t) => {
     },
   );
 
-  await t.step("another issuer's token is good where the way in takes any", async () => {
-    await using client = await connectToPassword(proxy.port, startupOf("operator"));
-    await client.send(passwordMessage(await scene.other.mint({ sub: "alice@example.com" })));
-    await expectSession(client);
-  });
+  await t.step(
+    "another way in is chosen by all its conditions, and takes another issuer's token",
+    async () => {
+      await using client = await connectTls(proxy.port, { serverName: "Password.example.com" });
+      await client.send(startupOf("operator"));
+      assert.deepEqual(await client.receiveMessage(), CLEARTEXT_PASSWORD);
+      await client.send(passwordMessage(await scene.other.mint({ sub: "alice@example.com" })));
+      await expectSession(client);
+      await using elsewhere = await connectTls(proxy.port, { serverName: "localhost" });
+      await elsewhere.send(startupOf("operator"));
+      assert.deepEqual(await elsewhere.receive(OFFER.length), OFFER);
+    },
+  );
 
   await t.step(
     "W3 a client outside TLS is refused before it is offered anything, insecure_plaintext or not",
@@ -160,7 +168,7 @@ Deno.test("clients come in by OAUTHBEARER", async (t) => {
   });
 });
 
-/** A proxy of two issuers; operators come in by password, all others by OAUTHBEARER of the first. */
+/** A proxy of two issuers; operators of one name of it come in by password, all others by OAUTHBEARER of the first. */
 async function startScene() {
   await using resources = new AsyncDisposableStack();
   const authority = await createAuthority("oauthbearer");
@@ -212,6 +220,10 @@ url = "${otherIssuer}"
 audience = ["pg-auth-proxy"]
 
 [[ways_in]]
+listeners = ["127.0.0.1:0"]
+server_names = ["*.example.com"]
+networks = ["127.0.0.0/8"]
+databases = ["postgres"]
 users = ["operator"]
 method = "password"
 
