@@ -163,13 +163,14 @@ export class RemoteIntrospector implements Introspector {
     } as const;
     const { signal } = this.#closing;
     const asking = { url, request, fetch, signal, insecureHttp, timeoutMs: settings.timeout };
-    const bytes = await exchange(asking, async (response) => {
-      if (TELLING_STATUSES.includes(response.status)) await refuse(response, url);
-      await requireSuccess(response, url);
-      return await readBody(response, url);
+    const { status, body } = await exchange(asking, async (response) => {
+      const { status } = response;
+      if (!TELLING_STATUSES.includes(status)) await requireSuccess(response, url);
+      return { status, body: await readBody(response, url) };
     });
+    if (TELLING_STATUSES.includes(status)) throw refusalOf({ status, body, url });
     try {
-      return claimsOfAnswer(parseStrictJsonObject(bytes), { token, iss });
+      return claimsOfAnswer(parseStrictJsonObject(body), { token, iss });
     } catch (error) {
       if (error instanceof SyntaxError) throw new DocumentUnavailable(`${nameOf(url)}: ${error.message}`);
       if (error instanceof NoAnswer) throw new DocumentUnavailable(`${nameOf(url)} ${error.message}`);
@@ -192,16 +193,17 @@ export class RemoteIntrospector implements Introspector {
 class ProxyRefused extends DocumentUnavailable {}
 
 /** Of a status that means either us or the token. A bad token must not count as an outage: anyone can send one. */
-async function refuse(response: Response, url: URL): Promise<never> {
-  const { status } = response;
-  const error = errorOf(await readBody(response, url));
+function refusalOf(
+  { status, body, url }: { readonly status: number; readonly body: Uint8Array; readonly url: URL },
+): ProxyRefused | TokenRefused {
+  const error = errorOf(body);
   const says = error === undefined ? `status ${status}` : `status ${status}, ${error}`;
   if (status === 401 || status === 403 || REFUSALS_OF_CLIENT.includes(error ?? "")) {
-    throw new ProxyRefused(
+    return new ProxyRefused(
       `${nameOf(url)} refused the proxy's credentials (${says}); compare them with the client at the issuer`,
     );
   }
-  throw new TokenRefused("inactive", `The issuer does not speak about such a token (${says})`);
+  return new TokenRefused("inactive", `The issuer does not speak about such a token (${says})`);
 }
 
 /**
