@@ -26,6 +26,9 @@ interface Outcome {
   cpuMicros: number;
 }
 
+/** Short turns: these ways differ by less than what a machine does besides from one second to the next. */
+const TURN_S = 0.25;
+
 /**
  * How long one login takes by each way in, one at a time, each on a TLS connection of its own; behind all of them the proxy
  * logs in to PostgreSQL by SCRAM-SHA-256 without TLS. What they are held against is a login at PostgreSQL itself, by
@@ -47,10 +50,10 @@ export async function measureLoginsByWay(
 
   const outcomes: Outcome[] = ways.map((way) => ({ way, durationsMs: [], cpuMicros: 0 }));
   for (const { way } of outcomes) await repeat(way, 0.5);
-  for (let round = 0; round < rounds; round++) {
+  for (let turn = 0; turn < rounds * seconds / TURN_S; turn++) {
     for (const outcome of outcomes) {
       const before = await usageOf(program.pid);
-      outcome.durationsMs.push(...await repeat(outcome.way, seconds));
+      outcome.durationsMs.push(...await repeat(outcome.way, TURN_S));
       outcome.cpuMicros += (await usageOf(program.pid)).cpuMicros - before.cpuMicros;
     }
   }
