@@ -7,7 +7,13 @@ import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import type { Authority } from "./certificates.ts";
 import { forgeToken, type TokenPart } from "./forged_token.ts";
-import { type Claims, CLIENTS, createProvider, type TokenOrder } from "./oidc_provider.ts";
+import {
+  type Claims,
+  type ClientMetadata,
+  CLIENTS,
+  createProvider,
+  type TokenOrder,
+} from "./oidc_provider.ts";
 
 /** What an issuer is made with. */
 export interface IssuerOptions {
@@ -17,6 +23,8 @@ export interface IssuerOptions {
   readonly algorithms?: readonly string[];
   /** Claims by account name, for whoever logs in to the device flow's pages. */
   readonly accounts?: Readonly<Record<string, Claims>>;
+  /** Clients besides the usual ones, each with its way to say who it is. */
+  readonly clients?: readonly ClientMetadata[];
 }
 
 interface SigningKey {
@@ -93,6 +101,8 @@ export class OidcIssuer implements AsyncDisposable {
       url: this.url,
       keys: this.#keys.map((key) => key.privateJwk as JsonWebKey & { alg: string }),
       accounts: this.#options.accounts ?? {},
+      clients: this.#options.clients ?? [],
+      clientAuthority: this.#options.authority?.certificatePem,
       findOrder: (body) => body?.order === undefined ? undefined : this.#orders.get(body.order),
     });
   }
@@ -162,7 +172,9 @@ async function listen(authority: Authority | undefined): Promise<Server> {
     server = createHttpServer();
   } else {
     const { certificatePem, keyPem } = await authority.issueForLoopback();
-    server = createHttpsServer({ cert: certificatePem, key: keyPem });
+    // Whoever has a certificate may show it: what it is good for is the provider's to say.
+    const asks = { requestCert: true, rejectUnauthorized: false, ca: authority.certificatePem };
+    server = createHttpsServer({ cert: certificatePem, key: keyPem, ...asks });
   }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return server;

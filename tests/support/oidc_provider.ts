@@ -1,4 +1,6 @@
+import { X509Certificate } from "node:crypto";
 import type { RequestListener } from "node:http";
+import type { TLSSocket } from "node:tls";
 
 // Its notices are for who runs it in production; the first of them is written while it loads.
 for (const level of ["info", "warn"] as const) {
@@ -32,6 +34,9 @@ export interface TokenOrder {
   readonly algorithm?: string;
 }
 
+/** A client's metadata, in the names of RFC 7591 and RFC 8705. */
+export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string };
+
 /** What a provider is made of. */
 export interface ProviderOptions {
   readonly url: string;
@@ -39,12 +44,17 @@ export interface ProviderOptions {
   readonly keys: readonly (JsonWebKey & { readonly alg?: string })[];
   /** Claims by account, for tokens that a person has asked for. */
   readonly accounts: Readonly<Record<string, Claims>>;
+  /** Clients besides those of {@link CLIENTS}; they are granted nothing unless they say so. */
+  readonly clients: readonly ClientMetadata[];
+  /** PEM; client certificates of it are good. */
+  readonly clientAuthority?: string;
   /** The order that a request brings with it in its body, if it does. */
   readonly findOrder: (body: Readonly<Record<string, string>> | undefined) => TokenOrder | undefined;
 }
 
 // The parts of oidc-provider's objects that are used here; it has no types of its own.
 interface Context {
+  readonly socket: TLSSocket;
   readonly oidc?: { readonly route?: string; readonly body?: Readonly<Record<string, string>> };
   body: Record<string, unknown>;
 }
@@ -58,7 +68,9 @@ interface StructuredToken {
 }
 
 /** An OIDC provider that grants client_credentials and the device flow, without a socket. */
-export function createProvider({ url, keys, accounts, findOrder }: ProviderOptions): RequestListener {
+export function createProvider(
+  { url, keys, accounts, clients, clientAuthority, findOrder }: ProviderOptions,
+): RequestListener {
   const defaultAlgorithm = keys[0].alg;
   const orderOf = (context: Context) => findOrder(context.oidc?.body);
   const confidential = {
@@ -90,6 +102,7 @@ export function createProvider({ url, keys, accounts, findOrder }: ProviderOptio
         application_type: "native",
         grant_types: ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
       },
+      ...clients.map((client) => ({ ...confidential, grant_types: [], ...client })),
     ],
     scopes: ["openid", "offline_access", "email", "profile", "groups"],
     cookies: { keys: ["only for tests"] },
@@ -119,6 +132,18 @@ export function createProvider({ url, keys, accounts, findOrder }: ProviderOptio
       devInteractions: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true },
+      mTLS: {
+        enabled: true,
+        tlsClientAuth: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: (context: Context) => certificateOf(context)?.toString(),
+        // Deno's own verdict is not asked: it is the chain of one certificate.
+        certificateAuthorized: (context: Context) =>
+          clientAuthority !== undefined &&
+          certificateOf(context)?.verify(new X509Certificate(clientAuthority).publicKey) === true,
+        certificateSubjectMatches: (context: Context, property: string, expected: string) =>
+          property === "tls_client_auth_san_dns" && certificateOf(context)?.checkHost(expected) !== undefined,
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => `urn:${AUDIENCE}`, // libpq names no resource
@@ -143,4 +168,10 @@ export function createProvider({ url, keys, accounts, findOrder }: ProviderOptio
     if (context.oidc?.route === "device_authorization") context.body.interval = 1;
   });
   return provider.callback();
+}
+
+/** What the client has shown in TLS. */
+function certificateOf({ socket }: Context): X509Certificate | undefined {
+  const raw = socket.getPeerCertificate?.(true)?.raw;
+  return raw === undefined ? undefined : new X509Certificate(raw);
 }
