@@ -75,7 +75,13 @@ export class RunningProxy implements AsyncDisposable {
     const events: (SessionEvent | ProxyEvent)[] = [];
     const observe: Observer = (event) => void events.push(event);
     const proxy = resources.use(
-      await Proxy.open({ configuration, tokens: verifier, observe, now: scenario.uptime }),
+      await Proxy.open({
+        configuration,
+        tokens: verifier,
+        observe,
+        now: scenario.uptime,
+        wallClock: scenario.now,
+      }),
     );
     const caFile = join(directory.path, "ca.crt");
     return new RunningProxy({ resources: resources.move(), proxy, authority, issuer, events, caFile });
