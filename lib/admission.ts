@@ -1,10 +1,11 @@
 import { plainAddress } from "./address.ts";
 import type { Verdict } from "./authenticate/methods.ts";
 import { decide, fill, type Granted } from "./authorize/decide.ts";
+import type { Lifetime } from "./authorize/lifetime.ts";
 import { describe, labelOf } from "./authorize/trail.ts";
 import type { BackendAccess, BackendLogin } from "./backend_link.ts";
 import { startupParameters } from "./connect/startup_parameters.ts";
-import { withIdentity } from "./connect/target.ts";
+import { type Target, withIdentity } from "./connect/target.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionSettings } from "./session_settings.ts";
 import type { SessionRequest } from "./startup/session_request.ts";
@@ -20,6 +21,22 @@ export interface Admission {
   readonly decision: Granted;
   /** The token itself, for a backend that takes it, or for asking its issuer again. */
   readonly presented: Secret;
+  /** When it was decided, in milliseconds since 1970. */
+  readonly admittedAtMs: number;
+}
+
+/** What is kept of an admission as long as its session lasts: what is asked of the rules, and what they said. */
+export interface Stay {
+  readonly token: VerifiedToken;
+  /** The token itself, only where its issuer is to be asked again. */
+  readonly presented?: Secret;
+  readonly user: string;
+  readonly database: string;
+  readonly replication: boolean;
+  readonly granted: Pick<Granted, "backend" | "role" | "database"> & { readonly hosts: Target["hosts"] };
+  readonly lifetime: Lifetime;
+  /** When it was admitted, in milliseconds since 1970. */
+  readonly sinceMs: number;
 }
 
 /** What a token is judged by. */
@@ -48,7 +65,9 @@ export async function admit(
   const { user, database, replication } = request;
   const asked = { user, database, replication: replication !== null, nowMs };
   const decision = decide(settings.policy, { token, ...asked });
-  if (decision.outcome === "granted") return { kind: "accepted", who: { token, decision, presented } };
+  if (decision.outcome === "granted") {
+    return { kind: "accepted", who: { token, decision, presented, admittedAtMs: nowMs } };
+  }
   const who = decision.recordsIdentity ? token.subject ?? "a token without sub" : "a token";
   const reason = `no rule lets in ${who} of ${token.issuer}: ${decision.trail.map(describe).join("; ")}`;
   return { kind: "refused", reason, blame: "frontend" };
@@ -58,6 +77,24 @@ export async function admit(
 export function factsOf({ token, decision }: Admission) {
   const { rule, identity, tokenId, role, backend, database } = decision;
   return { identity, tokenId, issuer: token.issuer, rule: labelOf(rule), role, backend, database };
+}
+
+/** What is held against the rules, and against time, as long as the session lasts: as little as will do. */
+export function stayOf(
+  { token, decision, presented, admittedAtMs }: Admission,
+  { request, access }: { readonly request: SessionRequest; readonly access: BackendAccess },
+): Stay {
+  const { backend, role, database, lifetime } = decision;
+  return {
+    token,
+    presented: lifetime.reintrospectMs === undefined ? undefined : presented,
+    user: request.user,
+    database: request.database,
+    replication: request.replication !== null,
+    granted: { backend, role, database, hosts: access.target.hosts },
+    lifetime,
+    sinceMs: admittedAtMs,
+  };
 }
 
 /** How an admitted client is logged in: the backend with the identity filled in, and what is asked of it. */

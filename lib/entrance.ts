@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Admission, admit, backendLoginOf, factsOf } from "./admission.ts";
+import { type Admission, admit, backendLoginOf, factsOf, type Stay, stayOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
 import { authenticationMethods, type Verdict } from "./authenticate/methods.ts";
 import { DiscoveryAnswered, mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
@@ -31,6 +31,7 @@ import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 /** A client that is in: its relay, and what ends with its session. */
 export interface LetIn {
   readonly relay: Relay;
+  readonly stay: Stay;
   /** Both streams and the cancel key. */
   readonly resources: DisposableStack;
 }
@@ -104,7 +105,7 @@ export class Entrance {
         this.#asked = askedFor(request);
         const admission = await this.#authenticate(request);
         const backend = await this.#logIn(admission, { request, ...opening });
-        return await this.#letIn(backend, { admission, ...opening });
+        return await this.#letIn(backend, { admission, request, ...opening });
       }
     }
   }
@@ -188,8 +189,9 @@ export class Entrance {
   /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */
   async #letIn(
     { stream, buffered, reached, canceller }: OpenedBackend,
-    { admission, protocolVersion }: {
+    { admission, request, protocolVersion }: {
       readonly admission: Admission;
+      readonly request: SessionRequest;
       readonly protocolVersion: ProtocolVersion;
     },
   ): Promise<LetIn> {
@@ -213,7 +215,8 @@ export class Entrance {
     const durationMs = this.#chronicle.elapsedMs;
     this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...factsOf(admission), durationMs });
     resources.use(this.#client.detach());
-    return { relay, resources: resources.move() };
+    const access = this.#settings.backends.get(admission.decision.backend)!;
+    return { relay, stay: stayOf(admission, { request, access }), resources: resources.move() };
   }
 
   /** A CancelRequest has no answer, whatever comes of it. */

@@ -24,6 +24,10 @@ export interface ProxyOptions {
   readonly now?: () => number;
   /** Milliseconds since 1970; default: the machine's clock. */
   readonly wallClock?: () => number;
+  /** As {@link SessionHouse.after}; default: the machine's timers. */
+  readonly after?: SessionHouse["after"];
+  /** As {@link SessionHouse.random}; default: the machine's. */
+  readonly random?: () => number;
 }
 
 /** Why a proxy cannot serve, as a sentence that says what to do. */
@@ -35,14 +39,19 @@ export class CannotServe extends Error {
 export class Proxy implements AsyncDisposable {
   readonly #listeners: (Listener | ConnListener)[] = [];
   readonly #sessions = new Map<Session, Promise<void>>();
-  readonly #settings: SessionSettings;
-  readonly #house: SessionHouse;
+  readonly #house: SessionHouse & { isTracing: boolean };
+  #configuration: Configuration;
+  #settings: SessionSettings;
   #lastId = 0;
 
   private constructor(options: ProxyOptions) {
-    const { configuration, tokens, observe, now = () => performance.now(), wallClock = Date.now } = options;
+    const { configuration, tokens, observe } = options;
+    const { now = () => performance.now(), wallClock = Date.now, after = startTimer, random = Math.random } =
+      options;
+    this.#configuration = configuration;
     this.#settings = settingsOf(configuration, tokens);
     this.#house = {
+      settings: () => this.#settings,
       observe,
       isTracing: configuration.log.level === "trace",
       cancelKeys: new CancelKeys(),
@@ -50,6 +59,8 @@ export class Proxy implements AsyncDisposable {
       discoveries: new Discoveries(configuration.limits, now),
       now,
       wallClock,
+      after,
+      random,
     };
   }
 
@@ -77,6 +88,27 @@ export class Proxy implements AsyncDisposable {
   /** How many connections there are, whatever they are doing. */
   get connectionCount(): number {
     return this.#sessions.size;
+  }
+
+  /**
+   * Goes on by another configuration: new connections go by it, and of the live ones each is asked whether it may stay.
+   *
+   * @returns what settles when no login goes by the old one any more
+   * @throws {CannotServe} when it cannot be served without starting anew; then the old one stays
+   */
+  adopt(configuration: Configuration, tokens: SessionSettings["tokens"]): Promise<void> {
+    checkListeners(this.#configuration.listen, configuration.listen);
+    this.#settings = settingsOf(configuration, tokens);
+    this.#configuration = configuration;
+    this.#house.isTracing = configuration.log.level === "trace";
+    const logins = [...this.#sessions.keys()].map(({ login }) => login);
+    for (const session of this.#sessions.keys()) session.review();
+    return Promise.all(logins).then(() => {});
+  }
+
+  /** A deny list has changed: each live session is asked whether it may stay. */
+  checkSessions(): void {
+    for (const session of this.#sessions.keys()) session.check();
   }
 
   /** Stops: no connection comes in any more, and each that is there is told 57P01. */
@@ -130,6 +162,23 @@ async function openListener(
       cause: error,
     });
   }
+}
+
+/** @throws {CannotServe} when what listens now is not what the other configuration wants */
+function checkListeners(now: Configuration["listen"], wanted: Configuration["listen"]): void {
+  const restart = "which takes a restart: end the program and start it again, or put back what was there";
+  if (JSON.stringify([now.address].flat()) !== JSON.stringify([wanted.address].flat())) {
+    throw new CannotServe(`listen.address has changed, ${restart}`);
+  }
+  // Clients of a listener without TLS come in by another kind of socket.
+  if ((now.tls === undefined) !== (wanted.tls === undefined)) {
+    throw new CannotServe(`listen.certificate has been ${wanted.tls ? "added" : "removed"}, ${restart}`);
+  }
+}
+
+function startTimer(ms: number, act: () => void): () => void {
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
 }
 
 const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";

@@ -1,9 +1,10 @@
 import { Chronicle } from "./chronicle.ts";
 import { Entrance, type LetIn } from "./entrance.ts";
-import type { PgError } from "./errors.ts";
-import type { Relay } from "./relay/relay.ts";
+import { PgError } from "./errors.ts";
+import type { Relay, RelayResult } from "./relay/relay.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
+import { Tenure } from "./tenure.ts";
 
 /** Which connection a {@link Session} is, and what it goes by. */
 export interface SessionOptions {
@@ -23,21 +24,43 @@ export interface SessionOptions {
  */
 export class Session {
   readonly #chronicle: Chronicle;
+  readonly #house: SessionHouse;
   /** Until the login is over. */
   #entrance: Entrance | null;
+  #login: Promise<LetIn | null> | null = null;
+  #settings: SessionSettings | null;
   /** From then on. */
   #relay: Relay | null = null;
+  #tenure: Tenure | null = null;
 
   constructor(stream: ByteStream, { id, settings, house, listener }: SessionOptions) {
+    this.#house = house;
+    this.#settings = settings;
     this.#chronicle = new Chronicle(stream.peer, { id, house });
     this.#entrance = new Entrance(stream, { settings, house, chronicle: this.#chronicle, listener });
   }
 
   /** Lives this connection's life. Never rejects. */
   async run(): Promise<void> {
-    const letIn = await this.#entrance!.pass();
-    this.#entrance = null;
+    this.#login = this.#entrance!.pass();
+    const letIn = await this.#login;
+    this.#entrance = this.#login = null;
     if (letIn !== null) await this.#carry(letIn);
+  }
+
+  /** Settles when the login is over; `null` when it is. */
+  get login(): Promise<unknown> | null {
+    return this.#login;
+  }
+
+  /** A deny list has changed: may it stay? A login under way is asked when it is over. */
+  check(): void {
+    this.#tenure?.check();
+  }
+
+  /** The configuration has changed: may it stay? A login under way is asked when it is over. */
+  review(): void {
+    this.#tenure?.review();
   }
 
   /** Ends this connection from our side, with the reason for its client. */
@@ -46,10 +69,26 @@ export class Session {
     this.#relay?.end(error);
   }
 
-  async #carry({ relay, resources }: LetIn): Promise<void> {
+  async #carry({ relay, stay, resources }: LetIn): Promise<void> {
     using _resources = resources;
+    using tenure = new Tenure(stay, { relay, house: this.#house, chronicle: this.#chronicle });
     this.#relay = relay;
-    const result = await relay.run();
-    this.#chronicle.note({ kind: "session_ended", durationMs: this.#chronicle.elapsedMs, ...result });
+    this.#tenure = tenure;
+    const running = relay.run();
+    // What has changed while it logged in must not be missed by it.
+    if (this.#settings === this.#house.settings()) tenure.check();
+    else tenure.review();
+    this.#settings = null;
+    const result = await running;
+    const durationMs = this.#chronicle.elapsedMs;
+    this.#chronicle.note({ kind: "session_ended", durationMs, ...explained(result) });
   }
+}
+
+/** An end of our own is no fault of anybody's: its reason is told, not a cause. */
+function explained(result: RelayResult) {
+  const { how, cause } = result;
+  if (how !== "ended_by_policy" || !(cause instanceof PgError)) return result;
+  const { message, reason } = cause;
+  return { ...result, cause: undefined, reason: reason === undefined ? message : `${message}: ${reason}` };
 }

@@ -10,7 +10,7 @@ import type { ClientCertificatePolicy } from "./stream/client_certificate.ts";
 import type { ServerCertificate } from "./stream/server_certificate.ts";
 import type { TokenVerifier } from "./token/token_verifier.ts";
 
-/** What sessions go by: a session keeps what it began with. */
+/** What logins go by: each keeps to what it began with. */
 export interface SessionSettings {
   /** Without one, TLS is not offered. */
   readonly certificate: ServerCertificate | null;
@@ -29,6 +29,8 @@ export interface SessionSettings {
 
 /** What all sessions share. */
 export interface SessionHouse {
+  /** What new logins go by: a reload changes it. */
+  readonly settings: () => SessionSettings;
   readonly cancelKeys: CancelKeys;
   readonly failedLogins: FailedLogins;
   readonly discoveries: Discoveries;
@@ -39,4 +41,8 @@ export interface SessionHouse {
   readonly now: () => number;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
+  /** Calls `act` after so many milliseconds, at most 2^31 - 1; what it gives takes that back. */
+  readonly after: (ms: number, act: () => void) => () => void;
+  /** At least 0 and less than 1. */
+  readonly random: () => number;
 }

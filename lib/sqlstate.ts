@@ -4,6 +4,8 @@
  * @see https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
 export const SQLSTATE = {
+  /** A session is going to end: with a NoticeResponse, not with an error. */
+  warning: "01000",
   /** A backend could not be reached, or would not speak TLS as asked. */
   sqlclientUnableToEstablishSqlconnection: "08001",
   /** A backend went away. */
@@ -12,7 +14,7 @@ export const SQLSTATE = {
   protocolViolation: "08P01",
   /** The client asked for something of the protocol we do not offer. */
   featureNotSupported: "0A000",
-  /** The connection may not be made so: no TLS, a parameter that is not allowed. */
+  /** The connection may not be made so: no TLS, a parameter that is not allowed; or it may not last: a token withdrawn. */
   invalidAuthorizationSpecification: "28000",
   /** The token was not good, or no rule lets its bearer in. */
   invalidPassword: "28P01",
@@ -20,7 +22,7 @@ export const SQLSTATE = {
   tooManyConnections: "53300",
   /** The login took longer than `login_timeout`. */
   queryCanceled: "57014",
-  /** We are shutting down. */
+  /** We are shutting down, or the session's time is over. */
   adminShutdown: "57P01",
   /** A backend is starting up or shutting down: its own code, passed on. */
   cannotConnectNow: "57P03",

@@ -61,7 +61,7 @@ function loginTo(
     ...{ outcome: "granted", trail: [], identity: capture, rule, backend, role, database, captures, match },
     ...{ lifetime: DEFAULT_LIFETIME, recordsIdentity: true },
   };
-  return backendLoginOf({ token: TOKEN, decision, presented: new Secret("a.b.c") }, {
+  return backendLoginOf({ token: TOKEN, decision, presented: new Secret("a.b.c"), admittedAtMs: 0 }, {
     request: REQUEST,
     protocolVersion: { major: 3, minor: 0 },
     client: { address: "127.0.0.1", port: 1 },

@@ -38,7 +38,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type config/*",
     ...LEAVES,
   ],
-  session: ["entrance", "chronicle", "type relay", "type stream", "type session_settings", ...LEAVES],
+  session: [
+    "entrance",
+    "chronicle",
+    "tenure",
+    "type relay",
+    "type stream",
+    "type session_settings",
+    ...LEAVES,
+  ],
   entrance: [
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
     ...[
@@ -50,6 +58,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       ...SPEECH,
     ],
   ],
+  // How long a session may stay: the rules are asked once more, with no connection at hand.
+  tenure: [
+    ...[
+      "authorize/decide",
+      "tenure_words",
+      "type admission",
+      "type authorize",
+      "type chronicle",
+      "type relay",
+    ],
+    ...["type session_settings", ...LEAVES],
+  ],
+  tenure_words: ["type authorize", "wire", ...LEAVES],
   chronicle: ["type session_settings", "type observe/events", "type stream", ...LEAVES],
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
   session_settings: [
