@@ -102,8 +102,8 @@ export const issuerSchema = v.pipe(
     message: 'An issuer needs exactly one of "url", "jwks_url" and "signing_keys"',
   }),
   at("issuer", {
-    holds: ({ url, issuer, jwks_url, signing_keys }) =>
-      (url ?? issuer) !== undefined || (jwks_url ?? signing_keys) === undefined,
+    holds: ({ url, issuer, jwks_url, signing_keys, validator }) =>
+      (url ?? issuer ?? validator) !== undefined || (jwks_url ?? signing_keys) === undefined,
     message: '"issuer" is missing: with "jwks_url" or "signing_keys" give the iss that tokens must have',
   }),
   at("issuer", {
