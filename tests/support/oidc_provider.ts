@@ -19,6 +19,15 @@ export const CLIENTS = {
   psql: { id: "psql" },
 } as const;
 
+/** The ways in which clients may say who they are. */
+const CLIENT_AUTH_METHODS = [
+  "none",
+  "client_secret_basic",
+  "client_secret_post",
+  "private_key_jwt",
+  "tls_client_auth",
+];
+
 /** Claims of a token beside those that the issuer writes itself. */
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -104,6 +113,7 @@ export function createProvider(
       },
       ...clients.map((client) => ({ ...confidential, grant_types: [], ...client })),
     ],
+    clientAuthMethods: CLIENT_AUTH_METHODS,
     scopes: ["openid", "offline_access", "email", "profile", "groups"],
     cookies: { keys: ["only for tests"] },
     enabledJWA: { idTokenSigningAlgValues: ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"] },

@@ -41,7 +41,7 @@ export interface RemoteIntrospectorOptions {
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /** Words by which an issuer says that it does not know the proxy, or does not let it ask. */
-const REFUSALS_OF_CLIENT = ["invalid_client", "unauthorized_client", "access_denied"];
+const REFUSAL_OF_CLIENT = /client|^access_denied$/;
 
 /** Statuses that speak about the token or about us, not of an outage. */
 const TELLING_STATUSES = [400, 401, 403, 413, 422];
@@ -198,7 +198,7 @@ function refusalOf(
 ): ProxyRefused | TokenRefused {
   const error = errorOf(body);
   const says = error === undefined ? `status ${status}` : `status ${status}, ${error}`;
-  if (status === 401 || status === 403 || REFUSALS_OF_CLIENT.includes(error ?? "")) {
+  if (status === 401 || status === 403 || REFUSAL_OF_CLIENT.test(error ?? "")) {
     return new ProxyRefused(
       `${nameOf(url)} refused the proxy's credentials (${says}); compare them with the client at the issuer`,
     );
