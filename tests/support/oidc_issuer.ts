@@ -4,8 +4,8 @@
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, type JWK } from "jose";
-import type { Authority } from "./certificates.ts";
+import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import type { Authority, IssuedCertificate } from "./certificates.ts";
 import { forgeToken, type TokenPart } from "./forged_token.ts";
 import {
   type Claims,
@@ -109,13 +109,35 @@ export class OidcIssuer implements AsyncDisposable {
 
   /** An access token that the issuer really issues, by its client_credentials grant. */
   async mint(order: TokenOrder = {}): Promise<string> {
+    return await this.#mint(order, (form) => this.post("/token", form, CLIENTS.service));
+  }
+
+  /** One that is bound to the certificate that its client has shown to the issuer in TLS (RFC 8705). */
+  async mintForCertificate(certificate: IssuedCertificate, order: TokenOrder = {}): Promise<string> {
+    using client = Deno.createHttpClient({
+      caCerts: [this.#options.authority!.certificatePem],
+      cert: certificate.certificatePem,
+      key: certificate.keyPem,
+    });
+    return await this.#mint(order, (form) => this.post("/token", form, { ...CLIENTS.bound, http: client }));
+  }
+
+  /** One that is bound to a key by a DPoP proof (RFC 9449). */
+  async mintForKey({ privateKey, publicKey }: CryptoKeyPair, order: TokenOrder = {}): Promise<string> {
+    const proof = await new SignJWT({ htm: "POST", htu: `${this.url}/token`, jti: crypto.randomUUID() })
+      .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk: await exportJWK(publicKey) })
+      .setIssuedAt()
+      .sign(privateKey);
+    return await this.#mint(order, (form) => this.post("/token", form, { ...CLIENTS.service, dpop: proof }));
+  }
+
+  async #mint(
+    order: TokenOrder,
+    ask: (form: Record<string, string>) => Promise<Response>,
+  ): Promise<string> {
     const id = crypto.randomUUID();
     this.#orders.set(id, order);
-    const response = await this.post(
-      "/token",
-      { grant_type: "client_credentials", order: id },
-      CLIENTS.service,
-    );
+    const response = await ask({ grant_type: "client_credentials", order: id });
     this.#orders.delete(id);
     const reply = await response.json();
     if (!response.ok) throw new Error(`The issuer issued no token: ${JSON.stringify(reply)}`);
@@ -144,13 +166,21 @@ export class OidcIssuer implements AsyncDisposable {
   async post(
     path: string,
     form: Record<string, string>,
-    client: { readonly id: string; readonly secret?: string },
+    client: {
+      readonly id: string;
+      readonly secret?: string;
+      /** A DPoP proof. */
+      readonly dpop?: string;
+      /** Shows a certificate. */
+      readonly http?: Deno.HttpClient;
+    },
   ): Promise<Response> {
     const body = new URLSearchParams(form);
-    const headers = new Headers();
+    const headers = new Headers(client.dpop === undefined ? {} : { dpop: client.dpop });
     if (client.secret === undefined) body.set("client_id", client.id);
     else headers.set("authorization", `Basic ${btoa(`${client.id}:${client.secret}`)}`);
-    return await this.fetch(`${this.url}${path}`, { method: "POST", headers, body });
+    const request = { method: "POST", headers, body, client: client.http ?? this.#client };
+    return await fetch(`${this.url}${path}`, request);
   }
 
   /** Stops listening and closes every connection. */

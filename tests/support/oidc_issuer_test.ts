@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
 import {
+  calculateJwkThumbprint,
   createLocalJWKSet,
   createRemoteJWKSet,
   customFetch,
   decodeJwt,
   decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
   jwtVerify,
 } from "jose";
 import { createAuthority } from "./certificates.ts";
@@ -116,6 +120,23 @@ Deno.test("an opaque token is explained by introspection", async () => {
   assert.deepEqual(await (await issuer.post("/token/introspection", { token }, CLIENTS.proxy)).json(), {
     active: false,
   });
+});
+
+Deno.test("mintForCertificate() gives a token that is bound to the certificate shown", async () => {
+  await using issuer = await OidcIssuer.start({ authority });
+  const certificate = await authority.issue({ commonName: "ada", usage: "client" });
+  const { raw } = new X509Certificate(certificate.certificatePem);
+  const token = await issuer.mintForCertificate(certificate, { sub: "ada" });
+  const thumbprint = createHash("sha256").update(raw).digest("base64url");
+  assert.deepEqual(decodeJwt(token).cnf, { "x5t#S256": thumbprint });
+  assert.equal(decodeJwt(token).sub, "ada");
+});
+
+Deno.test("mintForKey() gives a token that is bound to the key of its DPoP proof", async () => {
+  await using issuer = await OidcIssuer.start({ authority });
+  const keys = await generateKeyPair("ES256");
+  const thumbprint = await calculateJwkThumbprint(await exportJWK(keys.publicKey));
+  assert.deepEqual(decodeJwt(await issuer.mintForKey(keys)).cnf, { jkt: thumbprint });
 });
 
 Deno.test("the device flow gives a person's token to psql", async () => {

@@ -12,9 +12,10 @@ const { default: Provider } = await import("oidc-provider");
 /** What the resource server is called in tokens. */
 export const AUDIENCE = "pg-auth-proxy";
 
-/** Who may ask the issuer for something. `psql` is public, as a program on everybody's machine is. */
+/** Who may ask the issuer for something. Tokens of `bound` are bound to its certificate; `psql` is public, as a program on everybody's machine is. */
 export const CLIENTS = {
   service: { id: "service", secret: "service-secret" },
+  bound: { id: "bound", secret: "bound-secret" },
   proxy: { id: "proxy", secret: "proxy-secret" },
   psql: { id: "psql" },
 } as const;
@@ -97,6 +98,13 @@ export function createProvider(
         client_id: CLIENTS.service.id,
         client_secret: CLIENTS.service.secret,
         grant_types: ["client_credentials"],
+      },
+      {
+        ...confidential,
+        client_id: CLIENTS.bound.id,
+        client_secret: CLIENTS.bound.secret,
+        grant_types: ["client_credentials"],
+        tls_client_certificate_bound_access_tokens: true,
       },
       {
         ...confidential,
