@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { proxyEventOf } from "../../lib/commands/start.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
 import type { Observer, ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
 import { Proxy } from "../../lib/proxy.ts";
@@ -65,15 +66,17 @@ export class RunningProxy implements AsyncDisposable {
     const directory = resources.use(await tempDirectory());
     const path = await writeConfiguration(directory.path, { scenario, authority, issuer });
     const configuration = await loadConfiguration(path);
+    const events: (SessionEvent | ProxyEvent)[] = [];
+    const observe: Observer = (event) => void events.push(event);
     const verifier = resources.use(
       await TokenVerifier.create(configuration.issuers, {
         fetch: issuer.fetch,
         now: scenario.now ?? Date.now,
         maxTokenBytes: configuration.listen.max_token_bytes,
+        baseDirectory: configuration.directory,
+        report: (event) => observe(proxyEventOf(event)),
       }),
     );
-    const events: (SessionEvent | ProxyEvent)[] = [];
-    const observe: Observer = (event) => void events.push(event);
     const proxy = resources.use(
       await Proxy.open({
         configuration,
