@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { proxyEventOf } from "../../lib/commands/start.ts";
+import { proxyEventOf } from "../../lib/commands/proxy_event.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
 import type { Observer, ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
 import { Proxy } from "../../lib/proxy.ts";
