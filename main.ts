@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import denoJson from "./deno.json" with { type: "json" };
-import { start, StartError } from "./lib/commands/start.ts";
+import { StartError } from "./lib/commands/load.ts";
+import { start } from "./lib/commands/start.ts";
 import { ConfigurationError } from "./lib/config/problem.ts";
 
 /** The exit codes: what a supervisor may go by. */
@@ -29,11 +30,13 @@ const program = new Command("pg-auth-proxy")
   .exitOverride();
 
 program.command("start")
-  .description("serve until SIGTERM or SIGINT")
+  .description("serve until SIGTERM or SIGINT; SIGHUP loads the configuration anew")
   .requiredOption("-c, --config <file>", "the configuration, a TOML file")
   .helpOption("-h, --help", "print this help")
   .exitOverride()
-  .action(({ config }: { config: string }) => start({ config, signal: stopSignal() }));
+  .action(({ config }: { config: string }) =>
+    start({ config, signal: stopSignal(), onReload: (reload) => Deno.addSignalListener("SIGHUP", reload) })
+  );
 
 Deno.exit(await run());
 
@@ -49,10 +52,9 @@ async function run(): Promise<number> {
   }
 }
 
-/** Aborts on SIGTERM or SIGINT. SIGHUP, which a closing terminal sends, ends no session. */
+/** Aborts on SIGTERM or SIGINT. SIGHUP, which a closing terminal sends too, loads the configuration anew and ends nothing. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  Deno.addSignalListener("SIGHUP", () => {});
   return stop.signal;
 }

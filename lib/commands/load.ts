@@ -1,0 +1,59 @@
+import type { Configuration } from "../config/configuration.ts";
+import { loadConfiguration, THIS_MACHINE } from "../config/load.ts";
+import { checkPermissions } from "../config/permissions.ts";
+import type { IssuerSettings } from "../token/schema.ts";
+import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "../token/token_event.ts";
+import { TokenVerifier, type TokenVerifierOutside } from "../token/token_verifier.ts";
+
+/** A configuration that can be served, and who says by it whether a token is good. */
+export interface Loaded {
+  readonly configuration: Configuration;
+  readonly verifier: TokenVerifier;
+}
+
+/** Why the program cannot start, one sentence a line. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/**
+ * Loads a configuration and makes sure of all that it names: its issuers are asked for their keys.
+ *
+ * @throws {ConfigurationError} with all that is wrong with it
+ * @throws {StartError} when a permission is missing
+ */
+export async function load(config: string, report: (event: TokenEvent) => void): Promise<Loaded> {
+  let verifier: TokenVerifier | undefined;
+  try {
+    const configuration = await loadConfiguration(config, {
+      ...THIS_MACHINE,
+      checkIssuers: async (issuers, about) => {
+        const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report });
+        verifier = opened.verifier;
+        return [...opened.problems, ...await verifier?.probe() ?? []];
+      },
+    });
+    const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
+    if (missing !== undefined) throw new StartError(missing);
+    return { configuration, verifier: verifier! };
+  } catch (error) {
+    await verifier?.close();
+    throw error;
+  }
+}
+
+/** A verifier for those issuers that can be had, and what is wrong with the others. */
+async function openVerifier(
+  issuers: readonly IssuerSettings[],
+  outside: TokenVerifierOutside,
+): Promise<{ readonly verifier?: TokenVerifier; readonly problems: readonly IssuerProblem[] }> {
+  try {
+    return { verifier: await TokenVerifier.create(issuers, outside), problems: [] };
+  } catch (error) {
+    if (!(error instanceof IssuersMisconfigured)) throw error;
+    const { problems } = error;
+    const others = issuers.filter(({ name }) => !problems.some(({ issuer }) => issuer === name));
+    const opened = others.length < issuers.length ? await openVerifier(others, outside) : { problems: [] };
+    return { ...opened, problems: [...problems, ...opened.problems] };
+  }
+}
