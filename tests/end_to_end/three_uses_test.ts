@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
+import { runPsql, testWithPsql } from "../support/psql.ts";
 import type { RawConnection } from "../support/raw_connection.ts";
 import { passwordMessage, startupMessage } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
@@ -92,6 +93,23 @@ Deno.test("T16 whatever is wrong with a token or its roles, the client reads the
   }
   await using client = await logIn(open.port, await tokenOf(open, young), asking("reader"));
   assert.deepEqual(await firstRow(client, "select current_user"), ["app_trust"]);
+});
+
+testWithPsql("T16 psql reads the same of a forged token and of a role that is not listed", async (psql) => {
+  const token = await tokenOf(open, { use: "authorisation", realm_access: { roles: ["writer"] } });
+  const run = async (password: string, user: string) => {
+    const env = { ...open.libpqEnvironment(password), PGUSER: user, PGDATABASE: "postgres" };
+    const { code, stdout, stderr } = await runPsql(psql, ["-Atc", "select current_user"], { env });
+    return { code, stdout, stderr };
+  };
+  assert.deepEqual(await run(token, "writer"), { code: 0, stdout: "writer\n", stderr: "" });
+  const [notListed, forged] = [
+    await run(token, "reader"),
+    await run(`${token.slice(0, -8)}AAAAAAAA`, "reader"),
+  ];
+  assert.deepEqual(notListed, forged);
+  assert.equal(notListed.code, 2);
+  assert.ok(notListed.stderr.endsWith(`FATAL:  ${refusalOf("reader").M}\n`), notListed.stderr);
 });
 
 Deno.test("a login of a proxy that records who its clients are tells the log and the backend", async () => {
