@@ -1,8 +1,10 @@
 import { join } from "node:path";
-import { proxyEventOf } from "../../lib/commands/proxy_event.ts";
+import type { Loaded } from "../../lib/commands/load.ts";
+import { Service } from "../../lib/commands/service.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
-import type { Observer, ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
-import { Proxy } from "../../lib/proxy.ts";
+import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
+import type { ProxyOptions } from "../../lib/proxy.ts";
+import type { TokenEvent } from "../../lib/token/token_event.ts";
 import { TokenVerifier } from "../../lib/token/token_verifier.ts";
 import { type Authority, createAuthority } from "./certificates.ts";
 import { OidcIssuer } from "./oidc_issuer.ts";
@@ -29,33 +31,43 @@ export interface ProxyScenario {
   readonly now?: () => number;
   /** The clock that limits go by, in milliseconds. */
   readonly uptime?: () => number;
+  /** The timers of sessions' ends. */
+  readonly after?: ProxyOptions["after"];
 }
 
 /** A proxy in this process with a real issuer behind it, both on loopback. */
 export class RunningProxy implements AsyncDisposable {
   readonly #resources: AsyncDisposableStack;
-  readonly #proxy: Proxy;
+  readonly #service: Service;
   readonly authority: Authority;
   readonly issuer: OidcIssuer;
   /** Everything that was observed so far. */
   readonly events: (SessionEvent | ProxyEvent)[];
   /** Path of the authority's certificate, for clients. */
   readonly caFile: string;
+  /** Writes a file beside the configuration. */
+  readonly writeFile: (name: string, text: string) => Promise<void>;
+  /** Goes on with other backends and rules, if the proxy will: TOML as in {@link ProxyScenario}. */
+  readonly reload: (toml: string) => Promise<void>;
 
   private constructor(parts: {
     resources: AsyncDisposableStack;
-    proxy: Proxy;
+    service: Service;
     authority: Authority;
     issuer: OidcIssuer;
     events: (SessionEvent | ProxyEvent)[];
     caFile: string;
+    writeFile: RunningProxy["writeFile"];
+    reload: RunningProxy["reload"];
   }) {
     this.#resources = parts.resources;
-    this.#proxy = parts.proxy;
+    this.#service = parts.service;
     this.authority = parts.authority;
     this.issuer = parts.issuer;
     this.events = parts.events;
     this.caFile = parts.caFile;
+    this.writeFile = parts.writeFile;
+    this.reload = parts.reload;
   }
 
   /** Starts issuer and proxy; `authority` signs the certificates of both. */
@@ -64,38 +76,31 @@ export class RunningProxy implements AsyncDisposable {
     const authority = given ?? await createAuthority("pg-auth-proxy tests");
     const issuer = scenario.issuedBy ?? resources.use(await OidcIssuer.start({ authority }));
     const directory = resources.use(await tempDirectory());
-    const path = await writeConfiguration(directory.path, { scenario, authority, issuer });
-    const configuration = await loadConfiguration(path);
+    await writeConfiguration(directory.path, { scenario, authority, issuer });
     const events: (SessionEvent | ProxyEvent)[] = [];
-    const observe: Observer = (event) => void events.push(event);
-    const verifier = resources.use(
-      await TokenVerifier.create(configuration.issuers, {
-        fetch: issuer.fetch,
-        now: scenario.now ?? Date.now,
-        maxTokenBytes: configuration.listen.max_token_bytes,
-        baseDirectory: configuration.directory,
-        report: (event) => observe(proxyEventOf(event)),
+    const service = resources.use(
+      await Service.open({
+        load: (report) => load(directory.path, { issuer, scenario, report }),
+        observerOf: () => (event) => void events.push(event),
+        clocks: { now: scenario.uptime, wallClock: scenario.now, after: scenario.after },
       }),
     );
-    const proxy = resources.use(
-      await Proxy.open({
-        configuration,
-        tokens: verifier,
-        observe,
-        now: scenario.uptime,
-        wallClock: scenario.now,
-      }),
-    );
+    const writeFile = (name: string, text: string) => Deno.writeTextFile(join(directory.path, name), text);
+    const reload = async (toml: string) => {
+      await writeFile("config.toml", configurationText({ ...scenario, toml }, issuer.url));
+      await service.reload();
+    };
     const caFile = join(directory.path, "ca.crt");
-    return new RunningProxy({ resources: resources.move(), proxy, authority, issuer, events, caFile });
+    const parts = { service, authority, issuer, events, caFile, writeFile, reload };
+    return new RunningProxy({ resources: resources.move(), ...parts });
   }
 
   get port(): number {
-    return this.#proxy.addresses[0].port;
+    return this.#service.proxy.addresses[0].port;
   }
 
   get connectionCount(): number {
-    return this.#proxy.connectionCount;
+    return this.#service.proxy.connectionCount;
   }
 
   /** Libpq's parameters for logging in with `token`. */
@@ -131,7 +136,7 @@ export class RunningProxy implements AsyncDisposable {
 
   /** Stops the proxy, leaving the issuer. */
   async close(): Promise<void> {
-    await this.#proxy.close();
+    await this.#service.proxy.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -139,10 +144,29 @@ export class RunningProxy implements AsyncDisposable {
   }
 }
 
+async function load(
+  directory: string,
+  { issuer, scenario, report }: {
+    readonly issuer: OidcIssuer;
+    readonly scenario: ProxyScenario;
+    readonly report: (event: TokenEvent) => void;
+  },
+): Promise<Loaded> {
+  const configuration = await loadConfiguration(join(directory, "config.toml"));
+  const verifier = await TokenVerifier.create(configuration.issuers, {
+    fetch: issuer.fetch,
+    now: scenario.now ?? Date.now,
+    maxTokenBytes: configuration.listen.max_token_bytes,
+    baseDirectory: configuration.directory,
+    report,
+  });
+  return { configuration, verifier };
+}
+
 async function writeConfiguration(
   directory: string,
   { scenario, authority, issuer }: { scenario: ProxyScenario; authority: Authority; issuer: OidcIssuer },
-): Promise<string> {
+): Promise<void> {
   const server = await authority.issueForLoopback();
   const files: Record<string, string> = {
     "ca.crt": authority.certificatePem,
@@ -152,7 +176,6 @@ async function writeConfiguration(
     "config.toml": configurationText(scenario, issuer.url),
   };
   for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(join(directory, name), text);
-  return join(directory, "config.toml");
 }
 
 function configurationText(scenario: ProxyScenario, issuerUrl: string): string {
