@@ -171,6 +171,18 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     { kind: "issuer_keys_changed", issuer: "corp", keys: 2 },
     "info key set of an issuer changed issuer=corp keys=2",
   ],
+  [
+    { kind: "issuer_refused_proxy", issuer: "corp", reason: "status 401" },
+    'error issuer refused the proxy\'s credentials issuer=corp reason="status 401"',
+  ],
+  [
+    { kind: "issuer_introspection_stopped", issuer: "corp", reason: "timeout" },
+    "warn issuer does not answer about tokens issuer=corp reason=timeout",
+  ],
+  [
+    { kind: "issuer_introspection_resumed", issuer: "corp" },
+    "info issuer answers about tokens again issuer=corp",
+  ],
   [{ kind: "draining", sessions: 3, graceMs: 30_000 }, "info draining sessions=3 grace_ms=30000"],
 ])("openLog() tells %o", (event, expected) => {
   assert.deepEqual(logged({ level: "trace", format: "text" }, event), [`TIME ${expected}\n`]);
