@@ -25,6 +25,8 @@ export interface ProxyScenario {
   readonly files?: Readonly<Record<string, string>>;
   /** Another proxy's issuer, to trust in place of one of its own. */
   readonly issuedBy?: OidcIssuer;
+  /** What stands between the proxy and its issuer: a network that delays, or that changes what is said. */
+  readonly between?: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch;
   /** Leaves out the certificate. */
   readonly isPlaintext?: boolean;
   /** The clock that tokens, key sets and rules go by, in milliseconds since 1970. */
@@ -154,7 +156,7 @@ async function load(
 ): Promise<Loaded> {
   const configuration = await loadConfiguration(join(directory, "config.toml"));
   const verifier = await TokenVerifier.create(configuration.issuers, {
-    fetch: issuer.fetch,
+    fetch: scenario.between?.(issuer.fetch) ?? issuer.fetch,
     now: scenario.now ?? Date.now,
     maxTokenBytes: configuration.listen.max_token_bytes,
     baseDirectory: configuration.directory,
