@@ -1,5 +1,5 @@
 import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
+import { connect as connectTls, createSecureContext, type SecureVersion, TLSSocket } from "node:tls";
 import { concat, type RawMessage } from "./raw_messages.ts";
 import { waitUntil } from "./wait_until.ts";
 
@@ -13,6 +13,7 @@ export interface ClientTls {
   readonly alpn?: readonly string[];
   readonly certificatePem?: string;
   readonly keyPem?: string;
+  readonly version?: SecureVersion;
 }
 
 /** TLS from the server's side. */
@@ -92,6 +93,8 @@ export class RawConnection implements AsyncDisposable {
         ALPNProtocols: tls.alpn && [...tls.alpn],
         cert: tls.certificatePem,
         key: tls.keyPem,
+        minVersion: tls.version,
+        maxVersion: tls.version,
       }));
   }
 
