@@ -10,6 +10,7 @@ import type { TokenEvent } from "../token_event.ts";
 import { Breaker } from "./breaker.ts";
 import { authenticateClient, type ClientCredentials } from "./client_authentication.ts";
 import { claimsOfAnswer, NoAnswer } from "./introspection_answer.ts";
+import { isTelling, ProxyRefused, refusalOf } from "./introspection_refusal.ts";
 import type { IntrospectionProblem, Introspector } from "./introspector.ts";
 import { Places } from "./places.ts";
 import type { IntrospectionSettings } from "./schema.ts";
@@ -39,12 +40,6 @@ export interface RemoteIntrospectorOptions {
 
 /** What an Authorization header could carry as a token: nothing else is shown to an issuer. */
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
-
-/** Words by which an issuer says that it does not know the proxy, or does not let it ask. */
-const REFUSAL_OF_CLIENT = /client|^access_denied$/;
-
-/** Statuses that speak about the token or about us, not of an outage. */
-const TELLING_STATUSES = [400, 401, 403, 413, 422];
 
 /**
  * An issuer's introspection endpoint. Everyone who asks about one token waits for the same answer, only so many questions
@@ -165,10 +160,10 @@ export class RemoteIntrospector implements Introspector {
     const asking = { url, request, fetch, signal, insecureHttp, timeoutMs: settings.timeout };
     const { status, body } = await exchange(asking, async (response) => {
       const { status } = response;
-      if (!TELLING_STATUSES.includes(status)) await requireSuccess(response, url);
+      if (!isTelling(status)) await requireSuccess(response, url);
       return { status, body: await readBody(response, url) };
     });
-    if (TELLING_STATUSES.includes(status)) throw refusalOf({ status, body, url });
+    if (isTelling(status)) throw refusalOf({ status, body, url });
     try {
       return claimsOfAnswer(parseStrictJsonObject(body), { token, iss });
     } catch (error) {
@@ -186,37 +181,6 @@ export class RemoteIntrospector implements Introspector {
       if (this.#endpoint === finding) this.#endpoint = undefined;
       throw error;
     }
-  }
-}
-
-/** The issuer does not take the proxy's word for who it is. */
-class ProxyRefused extends DocumentUnavailable {}
-
-/** Of a status that means either us or the token. A bad token must not count as an outage: anyone can send one. */
-function refusalOf(
-  { status, body, url }: { readonly status: number; readonly body: Uint8Array; readonly url: URL },
-): ProxyRefused | TokenRefused {
-  const error = errorOf(body);
-  const says = error === undefined ? `status ${status}` : `status ${status}, ${error}`;
-  if (status === 401 || status === 403 || REFUSAL_OF_CLIENT.test(error ?? "")) {
-    return new ProxyRefused(
-      `${nameOf(url)} refused the proxy's credentials (${says}); compare them with the client at the issuer`,
-    );
-  }
-  return new TokenRefused("inactive", `The issuer does not speak about such a token (${says})`);
-}
-
-/**
- * The word that says what is wrong; nothing longer, which could hold the token.
- *
- * @see RFC 6749 section 5.2
- */
-function errorOf(body: Uint8Array): string | undefined {
-  try {
-    const { error } = parseStrictJsonObject(body);
-    return typeof error === "string" && /^[a-z_]{1,40}$/.test(error) ? error : undefined;
-  } catch {
-    return undefined;
   }
 }
 
