@@ -116,11 +116,14 @@ export class ValidatorProcess {
     stopKill();
     const ending = signal === null ? `has exited with code ${code}` : `was ended by ${signal}`;
     this.#refuseAll(new ValidatorFault(ending));
-    // A process of its own making may hold on to the pipe.
+    // A process of its own making may hold on to the pipes: that is not to hold up the restart.
     const stopCancel = after(LEAVE_WITHIN_MS, () => void errorReader.cancel());
     await errorRead;
     stopCancel();
-    await this.#writer.abort().catch(() => {});
+    const abandoned = Promise.withResolvers<void>();
+    const stopWaiting = after(LEAVE_WITHIN_MS, abandoned.resolve);
+    await Promise.race([this.#writer.abort().catch(() => {}), abandoned.promise]);
+    stopWaiting();
     return this.#fault!;
   }
 

@@ -185,6 +185,27 @@ Deno.test.each([
   );
 });
 
+Deno.test("a process that the program has left behind does not hold up the restart", async () => {
+  await using scene = await scripted(`
+    if [ -e pid ]; then ${loop(say(good("alice")))} exit; fi
+    exec 3<&0
+    sleep 60 <&3 &
+    echo $! > pid
+    exec sleep 60
+  `);
+  const read = () => Deno.readTextFile(`${scene.directory.path}/pid`);
+  const refused = scene.refusal("x".repeat(200_000));
+  const left = Number(await waitUntil(read, { what: "its start" }));
+  await scene.timers.fire(TIMEOUT_MS);
+  assert.match(await refused, /has not answered within 5000 ms$/);
+  // It still has standard error and input.
+  await scene.timers.fire(1_000);
+  await scene.timers.fire(1_000);
+  await scene.timers.fire(100);
+  assert.equal((await scene.validate()).sub, "alice");
+  Deno.kill(left, "SIGKILL");
+});
+
 Deno.test("validate() takes the answer that a program has given before it crashed", async () => {
   await using scene = await scripted(`read -r question; ${say(good("alice"), 1)}; exit 1`);
   assert.equal((await scene.validate()).sub, "alice");
