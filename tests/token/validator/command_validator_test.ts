@@ -186,6 +186,8 @@ Deno.test.each([
 });
 
 Deno.test("a process that the program has left behind does not hold up the restart", async () => {
+  const openFiles = () => Deno.readDirSync("/proc/self/fd").toArray().length;
+  const before = openFiles();
   await using scene = await scripted(`
     if [ -e pid ]; then ${loop(say(good("alice")))} exit; fi
     exec 3<&0
@@ -203,7 +205,10 @@ Deno.test("a process that the program has left behind does not hold up the resta
   await scene.timers.fire(1_000);
   await scene.timers.fire(100);
   assert.equal((await scene.validate()).sub, "alice");
+  // With it the pipe ends that the first process was written to.
   Deno.kill(left, "SIGKILL");
+  await scene.validator.close();
+  await waitUntil(() => openFiles() === before, { what: "every pipe to be closed" });
 });
 
 Deno.test("validate() takes the answer that a program has given before it crashed", async () => {
