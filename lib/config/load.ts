@@ -12,6 +12,7 @@ import { logSchema } from "../observe/schema.ts";
 import { startupSchema } from "../startup/schema.ts";
 import { listenSchema } from "../stream/listen_schema.ts";
 import { issuerSchema, type IssuerSettings } from "../token/schema.ts";
+import { checkBindings } from "./check_bindings.ts";
 import { checkIssuers } from "./check_issuers.ts";
 import { checkRules } from "./check_rules.ts";
 import type { Configuration } from "./configuration.ts";
@@ -72,6 +73,7 @@ export async function loadConfiguration(
   checkNamed({ of: "rules", key: "issuer", kind: "issuers" }, { document, problems });
   checkNamed({ of: "rules", key: "backend", kind: "backends" }, { document, problems });
   const maxTokenBytes = listenSettings?.max_token_bytes;
+  checkBindings(issuers, { listen: listenSettings, problems });
   await checkIssuers(issuers, { directory, maxTokenBytes, outside, problems });
 
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });

@@ -48,3 +48,16 @@ Deno.test("loadConfiguration() tells of a requirement without an authority, with
     return true;
   });
 });
+
+Deno.test("loadConfiguration() tells of bound tokens that nobody could present", async () => {
+  const bound = SMALLEST.replace("[[issuers]]", "[[issuers]]\nrequire_binding = true");
+  const outside = outsideOf({ "config.toml": bound, ...PEM });
+  await assert.rejects(loadConfiguration(PATH, outside), (error: ConfigurationError) => {
+    const says = 'is true, which needs client_certificate = "request" in [listen]: no token would be good';
+    assert.equal(error.message, `${PATH}:6: issuers[0].require_binding ${says}`);
+    return true;
+  });
+  const asking = bound.replace("[listen]", '[listen]\nclient_certificate = "request"');
+  const { issuers } = await loadConfiguration(PATH, outsideOf({ "config.toml": asking, ...PEM }));
+  assert.equal(issuers[0].require_binding, true);
+});
