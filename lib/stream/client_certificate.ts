@@ -44,7 +44,7 @@ export function checkClientCertificate(
     if (demand === "require") throw invalid("The client has shown no certificate");
     return;
   }
-  if (demand === "request" && authorities.length === 0) return;
+  if (demand !== "require" && authorities.length === 0) return;
   const mistrust = mistrustOf(peerCertificate, { intermediates: peerIntermediates, authorities, nowMs });
   if (mistrust !== null) throw invalid(mistrust);
 }
