@@ -13,6 +13,8 @@ export interface CompileOptions {
   readonly entry: string;
   /** Where the executable goes. */
   readonly output: string;
+  /** Flags of `deno compile` besides those of `deno task start`, such as a permission to run a validator. */
+  readonly flags?: readonly string[];
   /** The program that is called as `deno compile`: this Deno, unless a test says otherwise. */
   readonly deno?: string;
   /** Set besides what is in the environment. */
@@ -36,7 +38,10 @@ export async function compile({ entry, output, ...options }: CompileOptions): Pr
   const directory = await Deno.makeTempDir({ prefix: "pg-auth-proxy-compile-" });
   try {
     const executable = join(directory, basename(output));
-    const compiled = await callCompiler([...FLAGS, "--output", executable, entry], options);
+    const compiled = await callCompiler(
+      [...FLAGS, ...options.flags ?? [], "--output", executable, entry],
+      options,
+    );
     if (!compiled.ok) return compiled;
     if (!await printsVersion(executable, options.versionTimeoutMs)) {
       return {
@@ -98,7 +103,7 @@ function whyNotCompiled(stderr: string): string {
 if (import.meta.main) {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..");
   const output = join(root, "dist", "pg-auth-proxy");
-  const compiled = await compile({ entry: join(root, "main.ts"), output });
+  const compiled = await compile({ entry: join(root, "main.ts"), output, flags: Deno.args });
   if (!compiled.ok) {
     console.error(`Cannot compile: ${compiled.why}`);
     Deno.exit(1);

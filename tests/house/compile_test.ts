@@ -78,6 +78,14 @@ Deno.test("compile() asks for no more than the network and files to read", async
   ]);
 });
 
+Deno.test("compile() hands on the permission to run a validator", async () => {
+  await using place = await temporaryPlace();
+  const deno = await standInCompiler(place.directory, `echo "${VERSION_TEXT.trim()}"`);
+  await compile({ ...place.options, deno, flags: ["--allow-run=/usr/bin/check"] });
+  const args = await Deno.readTextFile(join(place.directory, "arguments"));
+  assert.match(args, / --allow-read --allow-run=\/usr\/bin\/check --output /);
+});
+
 Deno.test.each([
   ["another version", 'echo "pg-auth-proxy 0.0.0"'],
   ["a word too many", `echo "${VERSION_TEXT.trim()}"; echo more`],
