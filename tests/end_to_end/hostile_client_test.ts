@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { initial } from "../authenticate/bearer_words.ts";
 import { RawClient } from "../support/hostile_peer.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
@@ -9,7 +10,6 @@ import {
   cString,
   GSSENC_REQUEST,
   int32,
-  passwordMessage,
   SSL_REQUEST,
   startupMessage,
   text,
@@ -19,16 +19,24 @@ import {
 import { RunningProxy } from "../support/running_proxy.ts";
 import { waitUntil } from "../support/wait_until.ts";
 import {
-  AUTHENTICATION_OK,
   CLEARTEXT_PASSWORD,
   connectTls,
   connectToPassword,
   firstRow,
-  logIn,
   oneBackend,
   refusal,
   STARTUP,
 } from "./hostile_scene.ts";
+import {
+  BOTH_WAYS_IN,
+  connectBy,
+  connectChallenged,
+  expectLetIn,
+  logInBy,
+  PRESENTERS,
+  type WayIn,
+  WAYS_IN,
+} from "./presenter.ts";
 
 const PROTOCOL_3_0 = int32(196608);
 
@@ -42,9 +50,8 @@ let token: string;
 Deno.test.beforeAll(async () => {
   const cluster = resources.use(await PostgresCluster.start({ major: 18 }));
   const url = `postgres://app_scram@localhost:${cluster.port}/postgres?sslmode=disable`;
-  proxy = resources.use(
-    await RunningProxy.start({ toml: oneBackend(url), files: { password: PASSWORDS.app_scram } }),
-  );
+  const toml = BOTH_WAYS_IN + oneBackend(url);
+  proxy = resources.use(await RunningProxy.start({ toml, files: { password: PASSWORDS.app_scram } }));
   token = await proxy.issuer.mint({ sub: "alice@example.com" });
 });
 
@@ -94,18 +101,19 @@ Deno.test("W5 direct TLS with another ALPN protocol fails", async () => {
   await assert.rejects(client.startTls({ alpn: ["h2", "http/1.1"] }));
 });
 
-Deno.test("W5 direct TLS with ALPN postgresql logs in", async () => {
+Deno.test.each(WAYS_IN)("W5 direct TLS with ALPN postgresql logs in by %s", async (by) => {
+  const { tls, question, message } = PRESENTERS[by];
   await using client = await RawClient.connect(proxy.port);
-  await client.startTls({ ca: proxy.authority.certificatePem, alpn: ["postgresql"] });
+  await client.startTls({ ...tls, alpn: ["postgresql"] });
   assert.equal(client.alpnProtocol, "postgresql");
   await client.send(STARTUP);
-  assert.deepEqual(await client.receiveMessage(), CLEARTEXT_PASSWORD);
-  await client.send(passwordMessage(token));
-  assert.deepEqual((await client.receiveMessagesUntil("Z"))[0], AUTHENTICATION_OK);
+  assert.deepEqual(await client.receive(question.length), question);
+  await client.send(message(token));
+  await expectLetIn(client);
 });
 
-Deno.test("A2 a login ends in AuthenticationOk and serves queries", async () => {
-  await using client = await logIn(proxy.port, token);
+Deno.test.each(WAYS_IN)("A2 a login by %s ends in AuthenticationOk and serves queries", async (by) => {
+  await using client = await logInBy(by, { port: proxy.port, token });
   assert.deepEqual(await firstRow(client, "select current_user"), ["app_scram"]);
 });
 
@@ -183,12 +191,16 @@ Deno.test.each(IMPOSSIBLE_STARTUPS)(
   },
 );
 
-Deno.test("A11 four clients that declare 1 GiB do not make memory grow", async () => {
+Deno.test.each<[by: WayIn, sqlstate: string]>([
+  ["password", "08P01"],
+  // PostgreSQL, too, calls it a failed login.
+  ["OAUTHBEARER", "28000"],
+])("A11 four clients that declare 1 GiB by %s do not make memory grow", async (by, sqlstate) => {
   const before = Deno.memoryUsage().rss;
   for (let index = 0; index < 4; index++) {
-    await using client = await connectToPassword(proxy.port);
+    await using client = await connectBy(by, proxy.port);
     await client.send(typed("p", text("x"), 2 ** 30));
-    assert.equal((await refusal(client)).C, "08P01");
+    assert.equal((await refusal(client)).C, sqlstate);
   }
   assert.ok(Deno.memoryUsage().rss - before < 100 * 2 ** 20);
 });
@@ -250,14 +262,22 @@ Deno.test.each<[string, (client: RawConnection) => void]>([
 });
 
 Deno.test("S4 random bytes never disturb another session", async () => {
-  await using witness = await logIn(proxy.port, token);
-  const beginning = fc.constantFrom("connected", "in TLS", "asked for its password", "logged in");
+  await using witness = await logInBy("password", { port: proxy.port, token });
+  const beginning = fc.constantFrom<Beginning>(
+    "connected",
+    "in TLS",
+    "asked by password",
+    "asked by OAUTHBEARER",
+    "told that its token is bad",
+    "logged in",
+  );
   const leaving = fc.constantFrom<("end" | "reset")[]>("end", "reset");
   const bytes = fc.oneof(
     fc.uint8Array({ minLength: 1, maxLength: 300 }),
     fc.uint8Array({ maxLength: 300 }).map((rest) => concat(SSL_REQUEST, rest)),
     fc.uint8Array({ maxLength: 300 }).map((rest) => untyped(concat(PROTOCOL_3_0, rest))),
     fc.uint8Array({ maxLength: 300 }).map((rest) => typed("p", rest)),
+    fc.uint8Array({ maxLength: 300 }).map((rest) => initial(rest)),
     fc.uint8Array({ maxLength: 300 }).map((rest) => concat(CLIENT_HELLO.subarray(0, 3), rest)),
   );
   await fc.assert(
@@ -272,8 +292,27 @@ Deno.test("S4 random bytes never disturb another session", async () => {
   );
 });
 
-async function connectAs(beginning: string): Promise<RawConnection> {
-  if (beginning === "connected") return await RawClient.connect(proxy.port);
-  if (beginning === "logged in") return await logIn(proxy.port, token);
-  return await (beginning === "in TLS" ? connectTls(proxy.port) : connectToPassword(proxy.port));
+type Beginning =
+  | "connected"
+  | "in TLS"
+  | "asked by password"
+  | "asked by OAUTHBEARER"
+  | "told that its token is bad"
+  | "logged in";
+
+async function connectAs(beginning: Beginning): Promise<RawConnection> {
+  switch (beginning) {
+    case "connected":
+      return await RawClient.connect(proxy.port);
+    case "in TLS":
+      return await connectTls(proxy.port);
+    case "asked by password":
+      return await connectBy("password", proxy.port);
+    case "asked by OAUTHBEARER":
+      return await connectBy("OAUTHBEARER", proxy.port);
+    case "told that its token is bad":
+      return await connectChallenged(proxy);
+    case "logged in":
+      return await logInBy("password", { port: proxy.port, token });
+  }
 }

@@ -10,7 +10,6 @@ import {
   AUTHENTICATION_OK,
   CLEARTEXT_PASSWORD,
   connectTls,
-  connectToPassword,
   firstRow,
   logIn,
   logLines,
@@ -18,6 +17,16 @@ import {
   refusal,
   STARTUP,
 } from "./hostile_scene.ts";
+import {
+  BOTH_WAYS_IN,
+  byEveryWay,
+  connectBy,
+  expectLetIn,
+  expectRefusal,
+  PRESENTERS,
+  type WayIn,
+  WAYS_IN,
+} from "./presenter.ts";
 
 const resources = new AsyncDisposableStack();
 let proxy: RunningProxy;
@@ -34,7 +43,7 @@ Deno.test.beforeAll(async () => {
   const ignore = '[startup]\nignore_parameters = ["role", "session_authorization"]\n';
   scenario = { toml: oneBackend(url), files };
   [proxy, dropping] = await Promise.all([
-    RunningProxy.start(scenario),
+    RunningProxy.start({ ...scenario, toml: BOTH_WAYS_IN + scenario.toml }),
     RunningProxy.start({ toml: ignore + oneBackend(url, mapped), files }),
   ]);
   for (const one of [proxy, dropping]) resources.use(one);
@@ -81,12 +90,14 @@ Deno.test.each<[Record<string, string>]>([
   assert.equal((await refusal(client)).C, "28000");
 });
 
-Deno.test.each<[Record<string, string>]>([[{ replication: "true" }], [{ replication: "database" }]])(
-  "W11 a startup with %o is refused by a rule that does not allow replication",
-  async (parameters) => {
-    await using client = await connectToPassword(proxy.port, psqlStartup(parameters));
-    await client.send(passwordMessage(token));
-    assert.equal((await refusal(client)).C, "28P01");
+Deno.test.each(
+  byEveryWay<[Record<string, string>]>([[{ replication: "true" }], [{ replication: "database" }]]),
+)(
+  "W11 a startup with %o by %s is refused by a rule that does not allow replication",
+  async (parameters, by) => {
+    await using client = await connectBy(by, proxy.port, psqlStartup(parameters));
+    await client.send(PRESENTERS[by].message(token));
+    await expectRefusal(by, client, proxy);
   },
 );
 
@@ -116,27 +127,31 @@ Deno.test.each<[string, Record<string, string>, string]>([
   assert.deepEqual(await firstRow(client, `show ${name}`), [value]);
 });
 
-Deno.test.each<[string, number, Record<string, string>, Uint8Array[]]>([
+Deno.test.each(byEveryWay<[string, number, Record<string, string>, Uint8Array[]]>([
   ["3.0 with _pq_.x", 0x3_0000, { "_pq_.x": "1" }, [int32(0x3_0000), int32(1), cString("_pq_.x")]],
   ["3.3", 0x3_0003, {}, [int32(0x3_0002), int32(0)]],
   ["3.9999", 0x3_0000 + 9999, {}, [int32(0x3_0002), int32(0)]],
   ["3.9999 with _pq_.x", 0x3_0000 + 9999, { "_pq_.x": "" }, [int32(0x3_0002), int32(1), cString("_pq_.x")]],
-])("W11 protocol %s is negotiated down, and the login goes on", async (_name, version, parameters, body) => {
-  await using client = await connectTls(proxy.port);
-  await client.send(startup(parameters, version));
-  const negotiated = await client.receiveMessage();
-  assert.equal(negotiated.type, "v");
-  assert.deepEqual(negotiated.body, new Uint8Array(body.flatMap((bytes) => [...bytes])));
-  assert.deepEqual(await client.receiveMessage(), CLEARTEXT_PASSWORD);
-  await client.send(passwordMessage(token));
-  assert.deepEqual((await client.receiveMessagesUntil("Z"))[0], AUTHENTICATION_OK);
-});
+]))(
+  "W11 protocol %s by %s is negotiated down, and the login goes on",
+  async (_name, by, version, parameters, body) => {
+    const { tls, question, message } = PRESENTERS[by];
+    await using client = await connectTls(proxy.port, tls);
+    await client.send(startup(parameters, version));
+    const negotiated = await client.receiveMessage();
+    assert.equal(negotiated.type, "v");
+    assert.deepEqual(negotiated.body, new Uint8Array(body.flatMap((bytes) => [...bytes])));
+    assert.deepEqual(await client.receive(question.length), question);
+    await client.send(message(token));
+    await expectLetIn(client);
+  },
+);
 
-Deno.test.each<[string, number, number]>([["3.0", 0x3_0000, 8], ["3.2", 0x3_0002, 36]])(
-  "protocol %s is not negotiated, and its cancel key is as long as the protocol says",
-  async (_name, version, length) => {
-    await using client = await connectToPassword(proxy.port, startup({}, version));
-    await client.send(passwordMessage(token));
+Deno.test.each(byEveryWay<[string, number, number]>([["3.0", 0x3_0000, 8], ["3.2", 0x3_0002, 36]]))(
+  "protocol %s by %s is not negotiated, and its cancel key is as long as the protocol says",
+  async (_name, by, version, length) => {
+    await using client = await connectBy(by, proxy.port, startup({}, version));
+    await client.send(PRESENTERS[by].message(token));
     const key = (await client.receiveMessagesUntil("Z")).find(({ type }) => type === "K");
     assert.equal(key?.body.length, length);
   },
@@ -169,24 +184,29 @@ Deno.test("W14 a login split at every byte is the same login", async () => {
   assert.deepEqual(await firstRow(client, "select 1"), ["1"]);
 });
 
-Deno.test("W14 a login of one byte a TLS record is the same login", async () => {
-  await using client = await connectTls(proxy.port);
+Deno.test.each(WAYS_IN)("W14 a login by %s of one byte a TLS record is the same login", async (by) => {
+  const { tls, question, message } = PRESENTERS[by];
+  await using client = await connectTls(proxy.port, tls);
   await sendByteByByte(client, STARTUP);
-  assert.deepEqual(await client.receiveMessage(), CLEARTEXT_PASSWORD);
-  await sendByteByByte(client, passwordMessage(token));
-  assert.deepEqual((await client.receiveMessagesUntil("Z"))[0], AUTHENTICATION_OK);
+  assert.deepEqual(await client.receive(question.length), question);
+  await sendByteByByte(client, message(token));
+  await expectLetIn(client);
 });
 
-Deno.test("W14 a login and its first query in one segment are the same login", async () => {
-  await using client = await connectTls(proxy.port);
-  await client.send(STARTUP, passwordMessage(token), query("select 1"));
-  assert.deepEqual(await client.receiveMessage(), CLEARTEXT_PASSWORD);
-  assert.deepEqual((await client.receiveMessagesUntil("Z"))[0], AUTHENTICATION_OK);
-  const answer = await client.receiveMessagesUntil("Z");
-  assert.equal(answer.map(({ type }) => type).join(""), "TDCZ");
-});
+Deno.test.each(WAYS_IN)(
+  "W14 a login by %s and its first query in one segment are the same login",
+  async (by) => {
+    const { tls, question, message } = PRESENTERS[by];
+    await using client = await connectTls(proxy.port, tls);
+    await client.send(STARTUP, message(token), query("select 1"));
+    assert.deepEqual(await client.receive(question.length), question);
+    await expectLetIn(client);
+    const answer = await client.receiveMessagesUntil("Z");
+    assert.equal(answer.map(({ type }) => type).join(""), "TDCZ");
+  },
+);
 
-Deno.test.each<[string, string]>([
+Deno.test.each(byEveryWay<[string, string]>([
   ["a newline", "ali\nce"],
   ["a carriage return", "ali\rce"],
   ["ESC", "\u001b[2J\u001b[31malice"],
@@ -195,10 +215,10 @@ Deno.test.each<[string, string]>([
   ["a line separator", "ali\u2028ce"],
   ["quotes and backslashes", 'ali"\\ce" sqlstate="00000'],
   ["3 kB", "a".repeat(3000)],
-])("W16 names with %s are escaped and cut in the log and in the error", async (_name, hostile) => {
+]))("W16 names with %s by %s are escaped and cut in the log and in the error", async (_name, by, hostile) => {
   const before = proxy.events.length;
   const names = { user: hostile, database: hostile, application_name: hostile };
-  const { M } = await refusedLogin(startupMessage(names));
+  const { M } = await refusedLogin(by, startupMessage(names));
   assert.match(M, PRINTABLE);
   assert.ok(M.length < 250, `an error of ${M.length} characters`);
   await waitUntil(() => proxy.connectionCount === 0, { what: "the session to end" });
@@ -212,7 +232,7 @@ Deno.test.each<[string, string]>([
       assert.match(line.slice(0, -1), PRINTABLE);
       assert.ok(line.length < 1500, `a line of ${line.length} characters`);
     }
-    if (format === "json") assert.equal(JSON.parse(lines[2]).sqlstate, "28P01");
+    if (format === "json") assert.equal(JSON.parse(lines[2]).sqlstate, PRESENTERS[by].sqlstate);
     else assert.ok(!/[^\\]" sqlstate="0/.test(lines[2]));
   }
 });
@@ -240,10 +260,15 @@ Deno.test("W16 hostile names that do log in are escaped in the log", async () =>
 /** No control character, no format character, no separator but the space. */
 const PRINTABLE = /^[^\p{C}\p{Zl}\p{Zp}]+$/u;
 
-/** What a client without a token is told. */
-async function refusedLogin(startup: Uint8Array): Promise<Record<string, string>> {
-  await using client = await connectToPassword(proxy.port, startup);
-  await client.send(passwordMessage("no token"));
+/** What a client with a bad token is told in the end. */
+async function refusedLogin(by: WayIn, startup: Uint8Array): Promise<Record<string, string>> {
+  await using client = await connectBy(by, proxy.port, startup);
+  await client.send(PRESENTERS[by].message("guessed"));
+  for (const { says, answer } of PRESENTERS[by].refusal(proxy)) {
+    if (answer === undefined) continue;
+    assert.deepEqual(await client.receive(says.length), says);
+    await client.send(answer);
+  }
   return await refusal(client);
 }
 

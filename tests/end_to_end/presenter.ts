@@ -86,6 +86,16 @@ export async function connectBy(by: WayIn, port: number, startup = STARTUP): Pro
   return client;
 }
 
+/** A connection by OAUTHBEARER that has been told where to get a better token, and has not answered yet. */
+export async function connectChallenged(proxy: RunningProxy, token = "guessed"): Promise<RawConnection> {
+  const { message, refusal } = PRESENTERS.OAUTHBEARER;
+  const [{ says }] = refusal(proxy);
+  const client = await connectBy("OAUTHBEARER", proxy.port);
+  await client.send(message(token));
+  assert.deepEqual(await client.receive(says.length), says);
+  return client;
+}
+
 /** A connection that is logged in. */
 export async function logInBy(
   by: WayIn,
