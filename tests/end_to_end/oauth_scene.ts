@@ -1,4 +1,4 @@
-// In: TOML of ways in, if they are not the ordinary one. Out: a real PostgreSQL behind a proxy that asks for tokens by
+// In: how clients come in, if not all by OAUTHBEARER. Out: a real PostgreSQL behind a proxy that asks for tokens by
 // OAUTHBEARER, an issuer with people at it, and the programs of libpq 18 that log in there.
 // Chapter: what the `oauth_…_test.ts` files have in common.
 
@@ -15,6 +15,7 @@ import {
 import { hasCompiler } from "../support/oauth_validator.ts";
 import { OidcIssuer } from "../support/oidc_issuer.ts";
 import { type Claims, CLIENTS } from "../support/oidc_provider.ts";
+import type { PostgresMajor } from "../support/postgres_binaries.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
 import type { PsqlResult } from "../support/psql.ts";
@@ -50,6 +51,17 @@ type Account = keyof typeof ACCOUNTS;
 /** What a person has to go by, on standard error. */
 const PROMPT = /^Visit (\S+) and enter the code: (\S+)$/m;
 
+/** What an {@link OauthScene} is made with; what is left out is the ordinary. */
+export interface SceneOptions {
+  readonly major?: PostgresMajor;
+  /** TOML. */
+  readonly waysIn?: string;
+  /** What the proxy's certificate is good for, besides localhost. */
+  readonly serverNames?: readonly string[];
+  /** Keys of the table `[limits]`. */
+  readonly limits?: string;
+}
+
 /** Parameters of a connection string. */
 export type Parameters = Readonly<Record<string, string | number>>;
 
@@ -84,15 +96,18 @@ export class OauthScene implements AsyncDisposable {
   }
 
   /** Starts everything; people whose email is of example.com are let in as `app_scram`. */
-  static async start({ waysIn = BY_OAUTHBEARER, serverNames = [] as string[] } = {}): Promise<OauthScene> {
+  static async start(
+    { major = 18, waysIn = BY_OAUTHBEARER, serverNames = [], limits }: SceneOptions = {},
+  ): Promise<OauthScene> {
     await using resources = new AsyncDisposableStack();
     const authority = await createAuthority("oauth clients");
     const names = ["localhost", ...serverNames];
     const server = await authority.issue({ commonName: "localhost", dnsNames: names });
-    const cluster = resources.use(await PostgresCluster.start({ major: 18, tls: server }));
+    const cluster = resources.use(await PostgresCluster.start({ major, tls: server }));
     const issuer = resources.use(await OidcIssuer.start({ authority, accounts: ACCOUNTS }));
     const scenario = {
       issuedBy: issuer,
+      limits,
       toml: waysIn + backendAndRule(cluster.port),
       files: {
         password: PASSWORDS.app_scram,
@@ -199,7 +214,6 @@ set = { application_name = "{identity} by the proxy" }
 issuer = "corp"
 claim = "email"
 match = '/.*@example\\.com/'
-users = ["alice"]
 backend = "main"
 login_as = "app_scram"
 `;
