@@ -1,7 +1,8 @@
 import type { PgError } from "../errors.ts";
 
-/** How long an idle session is given to show that its client has asked more already, in milliseconds. */
-const LOOK_MS = 2;
+/** How often an idle session is looked at again before it ends, and how long after the look before, in milliseconds. */
+const LOOKS = 3;
+const LOOK_MS = 10;
 
 /** How long it may go on being given that, in milliseconds: a client that always asks more would stay for ever. */
 const PATIENCE_MS = 1_000;
@@ -9,33 +10,44 @@ const PATIENCE_MS = 1_000;
 /**
  * A session that is to end as soon as it is idle.
  *
- * When it is, what its client has just sent may lie unread in a socket's buffer. So it is looked at once more a moment
- * later, and leaves only if nothing has come.
+ * When it is, what its client has just sent may lie unread in a socket's buffer. So it is looked at again, and leaves only
+ * if nothing has come. One look is not enough: on a busy event loop a timer is due before the sockets are asked, and TLS
+ * takes a turn of its own.
  */
 export class Departure implements Disposable {
   readonly error: PgError;
+  readonly #isAtRest: () => boolean;
   readonly #leave: () => void;
   #isPatient = true;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #look: ReturnType<typeof setTimeout> | undefined;
 
-  /** `leave` is called when the session has been idle for a moment; it must ask again whether it is. */
-  constructor(error: PgError, leave: () => void) {
+  /** `leave` is called once, when `isAtRest` has been true for a moment. */
+  constructor(error: PgError, { isAtRest, leave }: { isAtRest: () => boolean; leave: () => void }) {
     this.error = error;
+    this.#isAtRest = isAtRest;
     this.#leave = leave;
   }
 
-  /** The session is idle now: true when it has been looked at often enough, and may be ended. */
-  idle(): boolean {
-    if (!this.#isPatient) return true;
+  /** Something has happened that may have left the session at rest. */
+  check(): void {
+    if (!this.#isAtRest()) return;
+    if (!this.#isPatient) return this.#leave();
     this.#patience ??= setTimeout(() => this.#isPatient = false, PATIENCE_MS);
     clearTimeout(this.#look);
-    this.#look = setTimeout(this.#leave, LOOK_MS);
-    return false;
+    this.#lookAgain(LOOKS);
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#patience);
     clearTimeout(this.#look);
+  }
+
+  #lookAgain(looks: number): void {
+    this.#look = setTimeout(() => {
+      if (!this.#isAtRest()) return;
+      if (looks > 1) this.#lookAgain(looks - 1);
+      else this.#leave();
+    }, LOOK_MS);
   }
 }

@@ -131,8 +131,11 @@ export class Relay {
    */
   endWhenIdle(error: PgError): void {
     if (this.#how !== null) return;
-    this.#departure ??= new Departure(error, () => this.#depart());
-    this.#departIfIdle();
+    this.#departure ??= new Departure(error, {
+      isAtRest: () => this.#isAtRest(),
+      leave: () => this.#depart(),
+    });
+    this.#departure.check();
   }
 
   /**
@@ -173,7 +176,7 @@ export class Relay {
         } catch (error) {
           ignoreBroken(error);
         }
-        if (this.#departure !== null) this.#departIfIdle();
+        if (this.#departure !== null) this.#departure.check();
       }
       this.#clientEnded();
     } catch (error) {
@@ -206,7 +209,7 @@ export class Relay {
           this.#clientGone(error);
         }
         this.#isDelivering = false;
-        if (this.#departure !== null) this.#departIfIdle();
+        if (this.#departure !== null) this.#departure.check();
       }
       this.#backendGone();
     } catch (error) {
@@ -237,19 +240,14 @@ export class Relay {
     }
   }
 
-  #departIfIdle(): void {
-    if (this.#isAtRest() && this.#departure!.idle()) this.#depart();
-  }
-
   /** Nothing is on its way through us, and nothing is lost if nothing more comes. */
   #isAtRest(): boolean {
     const { isIdle, isTerminated } = this.activity;
-    return isIdle && !isTerminated && !this.#isDelivering &&
+    return this.#how === null && isIdle && !isTerminated && !this.#isDelivering &&
       this.#clientWalk.isBetweenMessages && this.#backendWalk.isBetweenMessages;
   }
 
   #depart(): void {
-    if (this.#how !== null || !this.#isAtRest()) return;
     const { error } = this.#departure!;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
