@@ -2,19 +2,10 @@ import assert from "node:assert/strict";
 import { runLibpq18, testWithLibpq18 } from "../support/libpq18.ts";
 import { testWithTokenHook } from "../support/token_hook.ts";
 import { waitUntil } from "../support/wait_until.ts";
-import { I_AM_ALICE, OauthScene, type Parameters } from "./oauth_scene.ts";
+import { DISCOVERY, I_AM_ALICE, OauthScene, type Parameters, SESSION } from "./oauth_scene.ts";
 
 const LATEST = { max_protocol_version: "latest" };
 const DIRECT = { sslnegotiation: "direct" };
-
-/** What a session is that came to its end after one query. */
-const ONE_SESSION = [
-  "connection_opened",
-  "tls_established",
-  "token_accepted",
-  "authenticated",
-  "session_ended",
-];
 
 let scene: OauthScene;
 let token: string;
@@ -36,19 +27,19 @@ testWithTokenHook(
   "psql that has a token asks first all the same, and is in at its second connection",
   "psql",
   async () => {
-    const { result: { code, stdout, stderr }, kinds } = await scene.eventsOf(() => scene.query(token));
+    const { result: { code, stdout, stderr }, lives } = await scene.eventsOf(() => scene.query(token));
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: I_AM_ALICE, stderr: "" });
-    assert.deepEqual(kinds, ["connection_opened", "tls_established", "discovery_answered", ...ONE_SESSION]);
+    assert.deepEqual(lives, [DISCOVERY, SESSION]);
   },
 );
 
 testWithTokenHook("psql that is told the discovery document's place is in at once", "psql", async () => {
   const oauth_issuer = `${scene.issuer.url}/.well-known/openid-configuration`;
-  const { result: { stdout, stderr }, kinds } = await scene.eventsOf(() =>
+  const { result: { stdout, stderr }, lives } = await scene.eventsOf(() =>
     scene.query(token, undefined, { oauth_issuer })
   );
   assert.deepEqual({ stdout, stderr }, { stdout: I_AM_ALICE, stderr: "" });
-  assert.deepEqual(kinds, ONE_SESSION);
+  assert.deepEqual(lives, [SESSION]);
 });
 
 const VARIANTS: readonly [string, Parameters][] = [
@@ -138,9 +129,9 @@ testWithTokenHook("pgbench, 2 clients that stay", "pgbench", async () => {
 
 testWithTokenHook("pgbench, two connections for each transaction", "pgbench", async () => {
   const args = ["--select-only", "--connect", "--client=2", "--transactions=20", "--no-vacuum"];
-  const { result, kinds } = await scene.eventsOf(() => pgbench(args));
+  const { result, events } = await scene.eventsOf(() => pgbench(args));
   assert.match(result, /actually processed: 40\/40/);
-  const count = (kind: string) => kinds.filter((each) => each === kind).length;
+  const count = (kind: string) => events.filter((event) => event.kind === kind).length;
   assert.equal(count("discovery_answered"), count("authenticated"));
   assert.ok(count("authenticated") >= 40);
   assert.equal(count("login_refused"), 0);

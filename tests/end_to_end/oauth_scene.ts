@@ -29,6 +29,18 @@ export const WHO_AM_I = "select current_user, current_setting('application_name'
 /** What {@link WHO_AM_I} shows psql's users, unaligned and without headers, who come in as Alice. */
 export const I_AM_ALICE = "app_scram|alice@example.com by the proxy\n";
 
+/** What happens in a connection that asks where to get a token. */
+export const DISCOVERY = ["connection_opened", "tls_established", "discovery_answered"];
+
+/** What happens in a connection whose client is let in, and leaves. */
+export const SESSION = [
+  "connection_opened",
+  "tls_established",
+  "token_accepted",
+  "authenticated",
+  "session_ended",
+];
+
 /** What clients are told to ask the issuer for. */
 export const SCOPE = "openid email";
 
@@ -176,14 +188,16 @@ export class OauthScene implements AsyncDisposable {
     return result;
   }
 
-  /** What sessions report until all of them are over. */
+  /** What connections report until all of them are over; `lives` are the kinds, for each connection. */
   async eventsOf<T>(act: () => Promise<T>) {
     await this.isQuiet();
     const start = this.proxy.events.length;
     const result = await act();
     await this.isQuiet();
     const events = this.proxy.events.slice(start).filter((event) => "connection" in event);
-    return { result, events, kinds: events.map(({ kind }) => kind) };
+    // In one row they would say less: libpq opens the next connection while the last is still on its way out.
+    const lives = [...Map.groupBy(events, ({ connection }) => connection.id).values()];
+    return { result, events, lives: lives.map((life) => life.map(({ kind }) => kind)) };
   }
 
   /** Waits until no client is connected: what a test began, it has ended. */
