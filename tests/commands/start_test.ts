@@ -104,7 +104,6 @@ Deno.test.each<["SIGTERM" | "SIGINT"]>([["SIGTERM"], ["SIGINT"]])(
     await using scene = await configured();
     const child = command(["start", "--config", scene.config], { env: scene.env }).spawn();
     const [port, rest] = await listeningPort(child.stderr);
-    child.kill("SIGHUP");
     const client = await RawClient.connect(port);
     await client.startTls({ ca: authority.certificatePem, alpn: ["postgresql"] });
     await client.end();
@@ -115,6 +114,47 @@ Deno.test.each<["SIGTERM" | "SIGINT"]>([["SIGTERM"], ["SIGINT"]])(
     assert.equal(code, 0);
   },
 );
+
+Deno.test("start loads its configuration anew at SIGHUP, all or nothing, and says so", async () => {
+  await using scene = await configured();
+  const { config } = scene;
+  const child = command(["start", "--config", config], { env: scene.env }).spawn();
+  const log = new LogReader(child.stderr);
+  const [, port] = await log.until(/listening address=127\.0\.0\.1:(\d+)/);
+  const logIn = async () => {
+    await using client = await RawClient.connect(Number(port));
+    await client.startTls({ ca: authority.certificatePem, alpn: ["postgresql"] });
+  };
+  const good = await Deno.readTextFile(config);
+
+  await Deno.writeTextFile(config, good.replace("backend =", "bakend =") + "[logg]\n");
+  child.kill("SIGHUP");
+  const [failed] = await log.until(/error configuration not reloaded.*\n/);
+  for (
+    const mistake of [
+      `${config}:19: rules[0].bakend is not a known key: did you mean backend?`,
+      `${config}:20: logg is not a known key: did you mean log?`,
+    ]
+  ) assert(failed.includes(mistake), failed);
+  await logIn();
+
+  await Deno.writeTextFile(config, good.replace(scene.issuerHost, "127.0.0.1:9"));
+  child.kill("SIGHUP");
+  await log.until(/error configuration not reloaded.*issuers\[0\]\.url cannot be used.*\n/);
+
+  await Deno.writeTextFile(config, good.replace("127.0.0.1:0", "127.0.0.2:0"));
+  child.kill("SIGHUP");
+  await log.until(/error configuration not reloaded.*listen\.address has changed, which takes a restart.*\n/);
+
+  await Deno.writeTextFile(config, good + '[log]\nformat = "json"\n');
+  child.kill("SIGHUP");
+  await log.until(/"message":"configuration reloaded","sessions":0}\n/);
+  await logIn();
+  child.kill("SIGTERM");
+  assert.equal((await child.status).code, 0);
+  await child.stdout.cancel();
+  await log.end();
+});
 
 interface RunOptions {
   readonly permissions?: readonly string[];
@@ -198,5 +238,35 @@ async function listeningPort(stderr: ReadableStream<Uint8Array<ArrayBuffer>>) {
     const { value, done } = await reader.read();
     assert(!done, `the program ended: ${text}`);
     text += decoder.decode(value, { stream: true });
+  }
+}
+
+/** A log as it is written. */
+class LogReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #decoder = new TextDecoder();
+  #text = "";
+
+  constructor(stderr: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.#reader = stderr.getReader();
+  }
+
+  /** Waits for a text behind the one found last. */
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.#text);
+      if (found !== null) {
+        this.#text = this.#text.slice(found.index + found[0].length);
+        return found;
+      }
+      const { value, done } = await this.#reader.read();
+      assert(!done, `the program ended: ${this.#text}`);
+      this.#text += this.#decoder.decode(value, { stream: true });
+    }
+  }
+
+  /** Reads what is left. */
+  async end(): Promise<void> {
+    while (!(await this.#reader.read()).done);
   }
 }

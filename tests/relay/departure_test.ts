@@ -80,9 +80,13 @@ Deno.test("endWhenIdle() waits for a client that has not taken its answer, howev
   const answer = message("D", "x".repeat(100_000));
   const answering = scene.backend.write(answer).then(() => scene.backend.write(READY));
   scene.relay.endWhenIdle(ENDED);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  let isTerminated = false;
+  const termination = scene.backend.read().then(() => isTerminated = true);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(isTerminated, false);
   const received = await messagesOf(scene.client);
   await answering;
+  await termination;
   assert.deepEqual(received.map(({ type }) => type), ["D", "Z", "E"]);
   assert.equal(received[0].length, answer.length);
   await scene.client.end();
