@@ -23,11 +23,11 @@ testWithLibpq18("psql goes from a code in a browser to the result of its query",
     scene.logInByDevice("psql", {
       args: WHO,
       account: "alice",
-      // A person may take minutes: the login timeout must not run meanwhile.
+      // A person may take minutes, and psql keeps its first connection until then: the proxy must not.
       async onPrompt(verificationUrl) {
         page = verificationUrl;
         await waitUntil(() => scene.proxy.connectionCount === 0, {
-          what: "psql to wait without a connection",
+          what: "the proxy to keep nothing open meanwhile",
         });
       },
     })
