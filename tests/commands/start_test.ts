@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createAuthority } from "../support/certificates.ts";
 import { OidcIssuer } from "../support/oidc_issuer.ts";
 import { tempDirectory } from "../support/temp_directory.ts";
@@ -50,6 +50,23 @@ Deno.test("start tells of every mistake at once: file, line and what to do", asy
       "config.toml:9: issuers[0].url cannot be used: https://127.0.0.1:9/.well-known/openid-configuration could not be" +
       " fetched: Fetch failed: Requests to port 9 are blocked",
       "config.toml:18: rules[0].match is not a regular expression of RE2: missing closing ): `(`",
+    ],
+  });
+});
+
+Deno.test("start tells of every mistake in a deny list, with the list's own lines", async () => {
+  await using scene = await configured((toml) =>
+    toml.replace("audience", 'deny_list = "denied.txt"\naudience')
+  );
+  const list = join(dirname(scene.config), "denied.txt");
+  await Deno.writeTextFile(list, "# who left\nsub alice\nbob\njti 1 # stolen\n");
+  const { code, stderr } = await run(["start", "--config", scene.config], { env: scene.env });
+  const where = `${scene.config}:10: issuers[0].deny_list cannot be used:`;
+  assert.deepEqual({ code, lines: stderr.trimEnd().split("\n") }, {
+    code: 1,
+    lines: [
+      `${where} ${list}:3 must be "jti" or "sub", a blank and its value`,
+      `${where} ${list}:4 has a # behind its value: a comment needs a line of its own`,
     ],
   });
 });

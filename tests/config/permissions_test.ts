@@ -26,6 +26,7 @@ audience = ["proxy"]
 [[issuers]]
 name = "c"
 signing_keys = ["one.pem", "keys/*.pem"]
+deny_list = "denied.txt"
 issuer = "c"
 audience = ["proxy"]
 
@@ -78,6 +79,7 @@ Deno.test("requiredPermissions() lists every address and path", async () => {
       "/etc/proxy/secrets/far",
       "/etc/proxy/one.pem",
       "/etc/proxy/keys",
+      "/etc/proxy/denied.txt",
       "/run/postgresql/.s.PGSQL.5432",
     ],
     write: ["/run/postgresql/.s.PGSQL.5432"],

@@ -183,6 +183,28 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     { kind: "issuer_introspection_resumed", issuer: "corp" },
     "info issuer answers about tokens again issuer=corp",
   ],
+  [
+    { connection, kind: "reintrospection_failed", issuer: "corp" },
+    "warn issuer could not be asked about a session's token connection=7 client_address=192.0.2.1:50000 issuer=corp",
+  ],
+  [
+    {
+      ...{ connection, kind: "session_ended", how: "ended_by_policy", reason: "its time is over" },
+      ...{ durationMs: 5, bytesIn: 1, bytesOut: 2 },
+    },
+    "info session ended connection=7 client_address=192.0.2.1:50000 how=ended_by_policy" +
+    ' reason="its time is over" duration_ms=5 bytes_in=1 bytes_out=2',
+  ],
+  [{ kind: "deny_list_changed", issuer: "corp", entries: 2 }, "info deny list changed issuer=corp entries=2"],
+  [
+    { kind: "deny_list_failed", issuer: "corp", reason: "denied.txt:1 is wrong" },
+    'error deny list cannot be used, what it said before holds issuer=corp reason="denied.txt:1 is wrong"',
+  ],
+  [{ kind: "configuration_reloaded", sessions: 3 }, "info configuration reloaded sessions=3"],
+  [
+    { kind: "reload_failed", reason: "c.toml:1: one\nc.toml:2: two" },
+    'error configuration not reloaded, the old one stays reason="c.toml:1: one; c.toml:2: two"',
+  ],
   [{ kind: "draining", sessions: 3, graceMs: 30_000 }, "info draining sessions=3 grace_ms=30000"],
 ])("openLog() tells %o", (event, expected) => {
   assert.deepEqual(logged({ level: "trace", format: "text" }, event), [`TIME ${expected}\n`]);

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import type { Loaded } from "../../lib/commands/load.ts";
+import { Service } from "../../lib/commands/service.ts";
+import { loadConfiguration } from "../../lib/config/load.ts";
+import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
+import { TokenVerifier } from "../../lib/token/token_verifier.ts";
+import { outsideOf, PEM, SMALLEST } from "../config/files.ts";
+import { waitUntil } from "../support/wait_until.ts";
+
+const TOML = SMALLEST.replace("[listen]", '[listen]\naddress = "127.0.0.1:0"');
+
+/** A service whose loads the test writes and lets through. */
+class Scene implements AsyncDisposable {
+  /** What is loaded next. */
+  toml = TOML;
+  /** Each load begun, until it is let through. */
+  readonly loads: PromiseWithResolvers<void>[] = [];
+  /** Which verifiers were closed, by the number of their load from 0. */
+  readonly closed: number[] = [];
+  readonly events: (SessionEvent | ProxyEvent)[] = [];
+  #service: Service | null = null;
+
+  static async open(): Promise<Scene> {
+    const scene = new Scene();
+    const opening = Service.open({
+      load: () => scene.#load(),
+      observerOf: () => (event) => void scene.events.push(event),
+    });
+    scene.loads[0].resolve();
+    scene.#service = await opening;
+    return scene;
+  }
+
+  get service(): Service {
+    return this.#service!;
+  }
+
+  kinds(): string[] {
+    return this.events.map(({ kind }) => kind).filter((kind) => kind !== "listening");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#service?.close();
+  }
+
+  async #load(): Promise<Loaded> {
+    const number = this.loads.push(Promise.withResolvers()) - 1;
+    await this.loads[number].promise;
+    const verifier = await TokenVerifier.create([], { fetch, now: Date.now });
+    const close = verifier.close.bind(verifier);
+    verifier.close = () => {
+      this.closed.push(number);
+      return close();
+    };
+    try {
+      const outside = outsideOf({ ...PEM, "config.toml": this.toml });
+      return { configuration: await loadConfiguration("/etc/proxy/config.toml", outside), verifier };
+    } catch (error) {
+      await verifier.close();
+      throw error;
+    }
+  }
+}
+
+Deno.test("reload() goes on by the new configuration, and lets go of what the old one had", async () => {
+  await using scene = await Scene.open();
+  const reloading = scene.service.reload();
+  scene.loads[1].resolve();
+  await reloading;
+  assert.deepEqual(scene.kinds(), ["configuration_reloaded"]);
+  await waitUntil(() => scene.closed.length === 1, { what: "the old verifier to be closed" });
+  assert.deepEqual(scene.closed, [0]);
+  await scene.service.close();
+  assert.deepEqual(scene.closed, [0, 1]);
+});
+
+Deno.test("reload() asked for again and again while it loads does so once more, one behind the other", async () => {
+  await using scene = await Scene.open();
+  const asked = [scene.service.reload(), scene.service.reload(), scene.service.reload()];
+  assert.equal(scene.loads.length, 2);
+  scene.loads[1].resolve();
+  await waitUntil(() => scene.loads.length === 3, { what: "the load once more" });
+  assert.deepEqual(scene.kinds(), ["configuration_reloaded"]);
+  scene.loads[2].resolve();
+  await Promise.all(asked);
+  assert.equal(scene.loads.length, 3);
+  assert.deepEqual(scene.kinds(), ["configuration_reloaded", "configuration_reloaded"]);
+});
+
+Deno.test.each<[string, (toml: string) => string, string]>([
+  [
+    "has a mistake",
+    (toml) => toml.replace("match", "mach"),
+    "/etc/proxy/config.toml:17: rules[0].mach is not a known key: did you mean match?",
+  ],
+  [
+    "wants another address",
+    (toml) => toml.replace("127.0.0.1:0", "127.0.0.2:0"),
+    "listen.address has changed, which takes a restart: end the program and start it again, or put back what was there",
+  ],
+  [
+    "has no certificate any more",
+    (toml) => toml.replace(/certificate = .*\nprivate_key = .*/, "insecure_plaintext = true"),
+    "listen.certificate has been removed, which takes a restart: end the program and start it again, or put back what" +
+    " was there",
+  ],
+])("reload() of a configuration that %s leaves everything as it is", async (_name, change, reason) => {
+  await using scene = await Scene.open();
+  scene.toml = change(TOML);
+  const reloading = scene.service.reload();
+  scene.loads[1].resolve();
+  await reloading;
+  assert.deepEqual(scene.events.at(-1), { kind: "reload_failed", reason });
+  assert.deepEqual(scene.closed, [1]);
+  scene.toml = TOML;
+  const again = scene.service.reload();
+  scene.loads[2].resolve();
+  await again;
+  assert.deepEqual(scene.kinds(), ["reload_failed", "configuration_reloaded"]);
+});
+
+Deno.test("close() while it loads anew lets go of what is loaded then", async () => {
+  await using scene = await Scene.open();
+  const reloading = scene.service.reload();
+  await scene.service.close();
+  scene.loads[1].resolve();
+  await reloading;
+  assert.deepEqual(scene.closed, [0, 1]);
+  assert.deepEqual(scene.kinds(), []);
+});
