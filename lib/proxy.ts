@@ -39,7 +39,7 @@ export class CannotServe extends Error {
 export class Proxy implements AsyncDisposable {
   readonly #listeners: (Listener | ConnListener)[] = [];
   readonly #sessions = new Map<Session, Promise<void>>();
-  readonly #house: SessionHouse & { isTracing: boolean };
+  readonly #house: { -readonly [name in keyof SessionHouse]: SessionHouse[name] };
   #configuration: Configuration;
   #settings: SessionSettings;
   #lastId = 0;
@@ -99,6 +99,12 @@ export class Proxy implements AsyncDisposable {
   adopt(configuration: Configuration, tokens: SessionSettings["tokens"]): Promise<void> {
     checkListeners(this.#configuration.listen, configuration.listen);
     this.#settings = settingsOf(configuration, tokens);
+    const { limits } = configuration;
+    // Other limits begin to count anew; the same ones go on, or a reload would let everybody try again.
+    if (JSON.stringify(limits) !== JSON.stringify(this.#configuration.limits)) {
+      this.#house.failedLogins = new FailedLogins(limits, this.#house.now);
+      this.#house.discoveries = new Discoveries(limits, this.#house.now);
+    }
     this.#configuration = configuration;
     this.#house.isTracing = configuration.log.level === "trace";
     const logins = [...this.#sessions.keys()].map(({ login }) => login);

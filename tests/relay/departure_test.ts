@@ -47,6 +47,15 @@ Deno.test.each<[string, Step[]]>([
     { F: message("S", "") },
     { B: READY },
   ]],
+  ["a stream of replication", [
+    { F: QUERY },
+    { B: message("W", "\0\0\0") },
+    { B: message("d", "w") },
+    { F: message("d", "r") },
+    { F: message("c", "") },
+    { B: message("c", "") },
+    { B: READY },
+  ]],
   ["COPY out", [{ F: QUERY }, { B: message("H", "\0\0\0") }, { B: message("d", "1\n") }, { B: READY }]],
   ["the first half of a query", [{ F: QUERY.subarray(0, 3) }, { F: QUERY.subarray(3) }, { B: READY }]],
   ["the first half of a Flush", [{ F: message("H", "").subarray(0, 2) }, {

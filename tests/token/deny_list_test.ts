@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import * as v from "valibot";
 import { UnusableDenyList, WatchedDenyList } from "../../lib/token/deny_list.ts";
-import type { TokenEvent } from "../../lib/token/token_event.ts";
+import { issuerSchema } from "../../lib/token/schema.ts";
+import { IssuersMisconfigured, type TokenEvent } from "../../lib/token/token_event.ts";
+import { TokenVerifier } from "../../lib/token/token_verifier.ts";
 import { tempDirectory } from "../support/temp_directory.ts";
 import { waitUntil } from "../support/wait_until.ts";
 
@@ -152,6 +155,28 @@ Deno.test("WatchedDenyList.open() tells of a file that is not there", async () =
   await assert.rejects(new Disk().open(), {
     name: "UnusableDenyList",
     message: `${PATH} cannot be read: No such file`,
+  });
+});
+
+Deno.test("TokenVerifier.create() says which key of which issuer names a list that cannot be used, and leaves nothing open", async () => {
+  const settings = v.parse(issuerSchema, {
+    name: "corp",
+    url: "https://login.example.com",
+    audience: ["proxy"],
+    deny_list: "denied.txt",
+  });
+  const creating = TokenVerifier.create([settings], {
+    fetch: () => Promise.reject(new Error("nothing is fetched yet")),
+    now: Date.now,
+    baseDirectory: "/etc/proxy",
+    stat: () => Promise.resolve({ mtime: null, size: 0, ino: 1, dev: 1 }),
+    readTextFile: () => Promise.resolve("alice\n"),
+  });
+  await assert.rejects(creating, (error) => {
+    assert(error instanceof IssuersMisconfigured);
+    const message = `${PATH}:1 must be "jti" or "sub", a blank and its value`;
+    assert.deepEqual(error.problems, [{ issuer: "corp", key: ["deny_list"], message }]);
+    return true;
   });
 });
 
