@@ -196,7 +196,7 @@ Deno.test("S5 64 KB of pipelined queries asked to end at any byte of them: no an
         assert.equal(backendGot.length, pipeline.length + TERMINATE.length);
       },
     ),
-    { numRuns: 20 },
+    { numRuns: 10 },
   );
 });
 
