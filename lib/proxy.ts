@@ -39,7 +39,7 @@ export class CannotServe extends Error {
 export class Proxy implements AsyncDisposable {
   readonly #listeners: (Listener | ConnListener)[] = [];
   readonly #sessions = new Map<Session, Promise<void>>();
-  readonly #house: { -readonly [name in keyof SessionHouse]: SessionHouse[name] };
+  readonly #house: SessionHouse & { isTracing: boolean };
   #configuration: Configuration;
   #settings: SessionSettings;
   #lastId = 0;
@@ -99,12 +99,9 @@ export class Proxy implements AsyncDisposable {
   adopt(configuration: Configuration, tokens: SessionSettings["tokens"]): Promise<void> {
     checkListeners(this.#configuration.listen, configuration.listen);
     this.#settings = settingsOf(configuration, tokens);
-    const { limits } = configuration;
-    // Other limits begin to count anew; the same ones go on, or a reload would let everybody try again.
-    if (JSON.stringify(limits) !== JSON.stringify(this.#configuration.limits)) {
-      this.#house.failedLogins = new FailedLogins(limits, this.#house.now);
-      this.#house.discoveries = new Discoveries(limits, this.#house.now);
-    }
+    // What was counted stays: a reload forgives nobody.
+    this.#house.failedLogins.apply(configuration.limits);
+    this.#house.discoveries.apply(configuration.limits);
     this.#configuration = configuration;
     this.#house.isTracing = configuration.log.level === "trace";
     const logins = [...this.#sessions.keys()].map(({ login }) => login);

@@ -49,6 +49,16 @@ Deno.test.each(METHODS)("T18 a good login by %s forgets the failures before it",
   assert.equal((await scene.logIn()).told, "in");
 });
 
+Deno.test("T18 a reload brings its own limits, and forgives nobody what was counted", async () => {
+  await using scene = await startLoginScene("password");
+  for (let count = 0; count < 3; count++) await scene.logIn({ token: "guessed" });
+  await scene.reload("failed_logins = 4");
+  assert.equal((await scene.logIn({ token: "guessed" })).told, "28P01");
+  assert.equal((await scene.logIn()).told, "53300");
+  await scene.reload("failed_logins = 0");
+  assert.equal((await scene.logIn()).told, "in");
+});
+
 Deno.test("T18 a good token of somebody whom no rule lets in is a failed login", async () => {
   await using scene = await startLoginScene("password");
   const token = await scene.proxy.issuer.mint({ sub: "mallory" });

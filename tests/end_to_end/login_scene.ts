@@ -78,6 +78,8 @@ export async function startLoginScene(
     logIn: (login: Login = {}) => attempt(login, PRESENT[method]),
     /** Asks where tokens come from, by OAUTHBEARER. */
     discover: (login: Login = {}) => attempt(login, discover),
+    /** Goes on by other limits. */
+    reload: (limits: string) => proxy.reload(toml, limits),
     /** As far as the question for the token. */
     async connect(): Promise<RawConnection> {
       const client = await connectTo(proxy.port, {});

@@ -49,8 +49,8 @@ export class RunningProxy implements AsyncDisposable {
   readonly caFile: string;
   /** Writes a file beside the configuration. */
   readonly writeFile: (name: string, text: string) => Promise<void>;
-  /** Goes on with other backends and rules, if the proxy will: TOML as in {@link ProxyScenario}. */
-  readonly reload: (toml: string) => Promise<void>;
+  /** Goes on with other backends and rules, if the proxy will: TOML and limits as in {@link ProxyScenario}. */
+  readonly reload: (toml: string, limits?: string) => Promise<void>;
 
   private constructor(parts: {
     resources: AsyncDisposableStack;
@@ -88,8 +88,8 @@ export class RunningProxy implements AsyncDisposable {
       }),
     );
     const writeFile = (name: string, text: string) => Deno.writeTextFile(join(directory.path, name), text);
-    const reload = async (toml: string) => {
-      await writeFile("config.toml", configurationText({ ...scenario, toml }, issuer.url));
+    const reload = async (toml: string, limits = scenario.limits) => {
+      await writeFile("config.toml", configurationText({ ...scenario, toml, limits }, issuer.url));
       await service.reload();
     };
     const caFile = join(directory.path, "ca.crt");
