@@ -110,7 +110,10 @@ export class TokenVerifier implements AsyncDisposable {
     if (issuer?.introspector === undefined) return "unknown";
     try {
       const told = await issuer.introspector.introspect(token);
-      checkClaims({ ...verified.claims, ...told }, { settings: issuer.settings, nowMs: this.#now() });
+      // As at login: what the issuer has signed has the last word.
+      const isSigned = issuer.keys !== undefined && looksLikeJose(token);
+      const claims = isSigned ? { ...told, ...verified.claims } : { ...verified.claims, ...told };
+      checkClaims(claims, { settings: issuer.settings, nowMs: this.#now() });
       return "good";
     } catch (error) {
       if (!(error instanceof TokenRefused)) throw error;

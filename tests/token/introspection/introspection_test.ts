@@ -429,6 +429,13 @@ Deno.test.each<[string, Become, string]>([
   assert.equal(await verifier.introspectAgain("opaque", verified), expected);
 });
 
+Deno.test("introspectAgain() believes of a signed token what its signature covers, as verify() does", async () => {
+  const [, verifier] = await always({ active: true, aud: "web" });
+  await using _ = verifier;
+  const token = await sign(KEY);
+  assert.equal(await verifier.introspectAgain(token, await verifier.verify(token)), "good");
+});
+
 Deno.test("introspectAgain() of an issuer without introspection is unknown", async () => {
   const endpoint = new FakeEndpoint();
   endpoint.tell({ keys: [KEY.jwk] });
