@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { POSTGRES_MAJORS, type PostgresMajor } from "../support/postgres_binaries.ts";
+import type { ConnectionParameters } from "../support/libpq18.ts";
 import { testWithTokenHook } from "../support/token_hook.ts";
-import { OauthScene, type Parameters } from "./oauth_scene.ts";
+import { OauthScene } from "./oauth_scene.ts";
 
-const VERSIONS: readonly [version: string, parameters: Parameters][] = [
+const VERSIONS: readonly [version: string, parameters: ConnectionParameters][] = [
   ["3.0", { max_protocol_version: "3.0" }],
   ["3.2", { min_protocol_version: "3.2", max_protocol_version: "latest" }],
 ];
@@ -40,7 +41,7 @@ for (const major of POSTGRES_MAJORS) {
 
   testWithTokenHook(`pg_dump by OAUTHBEARER reads PostgreSQL ${major}`, "pg_dump", async () => {
     const scene = scenes.get(major)!;
-    const { code, stdout } = await scene.start("pg_dump", await scene.mint(), { args: [] }).ended;
+    const { code, stdout } = await scene.run("pg_dump", await scene.mint(), { args: [] });
     assert.equal(code, 0);
     assert(stdout.includes(`\n-- Dumped from database version ${major}.`), stdout);
   });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type AddressInfo, connect, createServer } from "node:net";
+import type { ConnectionParameters } from "../support/libpq18.ts";
 import { testWithTokenHook } from "../support/token_hook.ts";
-import { I_AM_ALICE, OauthScene, type Parameters } from "./oauth_scene.ts";
+import { I_AM_ALICE, OauthScene } from "./oauth_scene.ts";
 
 const WAYS_IN = `
 [[ways_in]]
@@ -38,10 +39,10 @@ Deno.test.afterAll(async () => {
   await scene[Symbol.asyncDispose]();
 });
 
-const named = (host: string): Parameters => ({ host, hostaddr: "127.0.0.1" });
+const named = (host: string): ConnectionParameters => ({ host, hostaddr: "127.0.0.1" });
 
 /** Each is let in by one way on the one port, and says itself that it has come in by no other. */
-const CHOICES: readonly [string, "password" | "oauthbearer", Parameters][] = [
+const CHOICES: readonly [string, "password" | "oauthbearer", ConnectionParameters][] = [
   ["the server's name", "password", named("db.password.example.com")],
   ["another server's name", "oauthbearer", named("db.example.com")],
   ["no server's name", "oauthbearer", { host: "127.0.0.1", sslmode: "verify-ca" }],
@@ -92,8 +93,13 @@ testWithTokenHook("psql that insists on OAUTHBEARER gives its token to no other 
 });
 
 /** psql holds the proxy to the method by `require_auth`, and the proxy says which it was. */
-async function expectLogin(method: "password" | "oauthbearer", parameters: Parameters): Promise<void> {
-  const own: Parameters = method === "password" ? { require_auth: "password", password: token } : {};
+async function expectLogin(
+  method: "password" | "oauthbearer",
+  parameters: ConnectionParameters,
+): Promise<void> {
+  const own: ConnectionParameters = method === "password"
+    ? { require_auth: "password", password: token }
+    : {};
   const { result: { stdout, stderr }, events } = await scene.eventsOf(() =>
     scene.query(token, undefined, { ...own, ...parameters })
   );

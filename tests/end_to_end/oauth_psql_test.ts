@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { runLibpq18, testWithLibpq18 } from "../support/libpq18.ts";
+import { type ConnectionParameters, runLibpq18, testWithLibpq18 } from "../support/libpq18.ts";
 import { testWithTokenHook } from "../support/token_hook.ts";
 import { waitUntil } from "../support/wait_until.ts";
-import { DISCOVERY, I_AM_ALICE, OauthScene, type Parameters, SESSION } from "./oauth_scene.ts";
+import { DISCOVERY, I_AM_ALICE, OauthScene, SESSION } from "./oauth_scene.ts";
 
 const LATEST = { max_protocol_version: "latest" };
 const DIRECT = { sslnegotiation: "direct" };
@@ -42,7 +42,7 @@ testWithTokenHook("psql that is told the discovery document's place is in at onc
   assert.deepEqual(lives, [SESSION]);
 });
 
-const VARIANTS: readonly [string, Parameters][] = [
+const VARIANTS: readonly [string, ConnectionParameters][] = [
   ["protocol 3.2", LATEST],
   ["direct TLS", DIRECT],
   ["protocol 3.2 and direct TLS", { ...LATEST, ...DIRECT }],
@@ -103,7 +103,7 @@ for (const [name, parameters] of [["psql", {}], ["psql by protocol 3.2", LATEST]
     `A7 Ctrl-C in ${name} cancels the query of a session that came in by OAUTHBEARER`,
     "psql",
     async () => {
-      const psql = scene.start("psql", token, { args: ["-c", "select pg_sleep(60)"], parameters });
+      await using psql = scene.start("psql", token, { args: ["-c", "select pg_sleep(60)"], parameters });
       await waitUntil(async () => (await scene.cluster.sql(SLEEPERS)).length === 1, {
         what: "psql to sleep",
       });
@@ -117,7 +117,7 @@ testWithTokenHook("pg_dump writes a schema with its rows", "pg_dump", async () =
   await scene.cluster.sql(
     "set role app_scram; create table shop.goods (number int); insert into shop.goods values (7)",
   );
-  const { code, stdout, stderr } = await scene.start("pg_dump", token, { args: ["--schema=shop"] }).ended;
+  const { code, stdout, stderr } = await scene.run("pg_dump", token, { args: ["--schema=shop"] });
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   assert.match(stdout, /COPY shop\.goods \(number\) FROM stdin;\n7\n\\\.\n/);
 });
@@ -151,7 +151,7 @@ const SLEEPERS = "select 1 from pg_stat_activity where query = 'select pg_sleep(
 /** Runs pgbench over tables of its own; returns what it tells at the end. */
 async function pgbench(args: readonly string[]): Promise<string> {
   const run = async (args: readonly string[]) => {
-    const { code, stdout, stderr } = await scene.start("pgbench", token, { args }).ended;
+    const { code, stdout, stderr } = await scene.run("pgbench", token, { args });
     assert.equal(code, 0, stdout + stderr);
     return stdout;
   };

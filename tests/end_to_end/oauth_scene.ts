@@ -5,6 +5,7 @@
 import { createAuthority } from "../support/certificates.ts";
 import { approveDevice } from "../support/device_flow.ts";
 import {
+  type ConnectionParameters,
   conninfo,
   hasLibpq18,
   type Libpq18Name,
@@ -74,14 +75,16 @@ export interface SceneOptions {
   readonly limits?: string;
 }
 
-/** Parameters of a connection string. */
-export type Parameters = Readonly<Record<string, string | number>>;
+/** What a program is told to do. */
+export interface Command {
+  readonly args: readonly string[];
+  /** Of the connection, besides the usual ones. */
+  readonly parameters?: ConnectionParameters;
+}
 
 /** A program's login, and what its person does meanwhile. */
-export interface DeviceLogin {
-  readonly args: readonly string[];
+export interface DeviceLogin extends Command {
   readonly account: Account;
-  readonly parameters?: Parameters;
   /** What the person's browser has; default the issuer's own. */
   readonly fetch?: typeof fetch;
   /** Called when the prompt is there, before the person answers. */
@@ -138,7 +141,7 @@ export class OauthScene implements AsyncDisposable {
   }
 
   /** What a client's connection string says; `oauth_…` is unknown to those before 18. */
-  conninfo(more: Parameters = {}): string {
+  conninfo(more: ConnectionParameters = {}): string {
     return conninfo({
       host: "localhost",
       port: this.proxy.port,
@@ -151,20 +154,26 @@ export class OauthScene implements AsyncDisposable {
   }
 
   /** Starts a program that has this token already. */
-  start(
-    program: Libpq18Name,
-    token: string,
-    { args, parameters }: { readonly args: readonly string[]; readonly parameters?: Parameters },
-  ): RunningProgram {
+  start(program: Libpq18Name, token: string, { args, parameters }: Command): RunningProgram {
     if (this.#hook === undefined) throw new Error("There is no psql 18, or no compiler");
     return startLibpq18(program, this.#argumentsOf(program, args, parameters), {
       env: this.#hook.environment(token),
     });
   }
 
+  /** Runs a program that has this token already to its end. */
+  async run(program: Libpq18Name, token: string, command: Command): Promise<PsqlResult> {
+    await using running = this.start(program, token, command);
+    return await running.ended;
+  }
+
   /** Runs psql, which has this token already, for one statement. */
-  async query(token: string, statement = WHO_AM_I, parameters: Parameters = {}): Promise<PsqlResult> {
-    return await this.start("psql", token, { args: ["-At", "-c", statement], parameters }).ended;
+  async query(
+    token: string,
+    statement = WHO_AM_I,
+    parameters: ConnectionParameters = {},
+  ): Promise<PsqlResult> {
+    return await this.run("psql", token, { args: ["-At", "-c", statement], parameters });
   }
 
   /** Runs a program that gets its token by the device flow: somebody reads the prompt and does as it says. */
@@ -209,7 +218,11 @@ export class OauthScene implements AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 
-  #argumentsOf(program: Libpq18Name, args: readonly string[], parameters: Parameters = {}): string[] {
+  #argumentsOf(
+    program: Libpq18Name,
+    args: readonly string[],
+    parameters: ConnectionParameters = {},
+  ): string[] {
     const oauth = { require_auth: "oauth", oauth_issuer: this.issuer.url, oauth_client_id: CLIENTS.psql.id };
     const target = `--dbname=${this.conninfo({ ...oauth, ...parameters })}`;
     return program === "psql" ? ["--no-psqlrc", target, ...args] : [target, ...args];

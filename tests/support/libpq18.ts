@@ -17,8 +17,8 @@ export interface ProgramOptions {
   readonly timeoutMs?: number;
 }
 
-/** A program on its way; await {@link RunningProgram.ended} before the test is over. */
-export interface RunningProgram {
+/** A program on its way, ended when it goes out of scope. */
+export interface RunningProgram extends AsyncDisposable {
   readonly ended: Promise<PsqlResult>;
   /** What Ctrl-C does. */
   interrupt(): void;
@@ -47,8 +47,11 @@ export function hasLibpq18(program: Libpq18Name): boolean {
   }
 }
 
+/** Parameters of libpq by their names. */
+export type ConnectionParameters = Readonly<Record<string, string | number>>;
+
 /** A connection string. */
-export function conninfo(parameters: Readonly<Record<string, string | number>>): string {
+export function conninfo(parameters: ConnectionParameters): string {
   const quoted = (value: string | number) => String(value).replace(/['\\]/g, "\\$&");
   return Object.entries(parameters).map(([name, value]) => `${name}='${quoted(value)}'`).join(" ");
 }
@@ -59,7 +62,8 @@ export async function runLibpq18(
   args: readonly string[],
   options?: ProgramOptions,
 ): Promise<PsqlResult> {
-  return await startLibpq18(program, args, options).ended;
+  await using running = startLibpq18(program, args, options);
+  return await running.ended;
 }
 
 /** Starts a program. */
@@ -79,7 +83,15 @@ export function startLibpq18(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  return { ended: outcomeOf(child, { onStderr, timeoutMs }), interrupt: () => child.kill("SIGINT") };
+  const ended = outcomeOf(child, { onStderr, timeoutMs });
+  return {
+    ended,
+    interrupt: () => child.kill("SIGINT"),
+    async [Symbol.asyncDispose]() {
+      await child[Symbol.asyncDispose]();
+      await ended.catch(() => {}); // whoever wanted to know has awaited it
+    },
+  };
 }
 
 async function outcomeOf(
