@@ -24,7 +24,7 @@ export interface SessionSettings {
   readonly backends: ReadonlyMap<string, BackendAccess>;
   /** In order; where none fits, the token is presented as the password. */
   readonly waysIn: readonly WayInRule[];
-  readonly tokens: Pick<TokenVerifier, "verify" | "isDenied" | "introspectAgain">;
+  readonly tokens: Pick<TokenVerifier, "verify" | "isDenied" | "knowsIssuerOf" | "introspectAgain">;
 }
 
 /** What all sessions share. */

@@ -70,10 +70,12 @@ export class Tenure implements Disposable {
   /** The configuration has changed: the rules are asked again, and the one that decides now says how long it may last. */
   review(): void {
     if (this.#isOver) return;
-    const { policy, backends } = this.#options.house.settings();
+    const { policy, backends, tokens } = this.#options.house.settings();
     const { sinceMs, granted, ...asked } = this.#stay;
     const decision = decide(policy, { ...asked, nowMs: sinceMs });
-    if (decision.outcome === "refused") {
+    if (!tokens.knowsIssuerOf(asked.token)) {
+      this.#end(this.#lifetime.atReload, notLetIn("the token's issuer is no longer configured"));
+    } else if (decision.outcome === "refused") {
       this.#end(this.#lifetime.atReload, notLetIn("no rule lets it in any more"));
     } else if (!isSame(granted, { ...decision, hosts: backends.get(decision.backend)!.target.hosts })) {
       this.#end(this.#lifetime.atReload, notLetIn("the rules now lead elsewhere"));

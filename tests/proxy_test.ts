@@ -13,6 +13,7 @@ Deno.test("Proxy.open() says what is wrong with a certificate that TLS cannot us
     tokens: {
       verify: () => Promise.reject(new Error("no token comes")),
       isDenied: () => false,
+      knowsIssuerOf: () => true,
       introspectAgain: () => Promise.resolve("unknown"),
     },
     observe: () => {},

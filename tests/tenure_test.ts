@@ -38,6 +38,7 @@ class Scene {
   readonly notices: { message?: string; detail?: string; severity?: string; sqlstate?: string }[] = [];
   errors: PgError[] = [];
   isDenied = false;
+  isIssuerKnown = true;
   standing: StandingOfToken | Error = "good";
   rule: Record<string, unknown> = {};
   backendUrl = "postgres://app@db/orders";
@@ -118,6 +119,7 @@ class Scene {
     };
     const tokens = {
       isDenied: () => this.isDenied,
+      knowsIssuerOf: () => this.isIssuerKnown,
       introspectAgain: () => {
         this.asked++;
         return this.standing instanceof Error
@@ -378,6 +380,14 @@ Deno.test.each<[string, Record<string, unknown>, string | undefined, string]>([
       logged: reason,
     });
   }
+});
+
+Deno.test("Tenure ends a session by its at_reload when its issuer's name means another one now", () => {
+  const scene = new Scene({ lifetime: { atReload: "end_now" } });
+  scene.tenure.check();
+  scene.isIssuerKnown = false;
+  scene.reload({});
+  assert.deepEqual(scene.errors.map(({ reason }) => reason), ["the token's issuer is no longer configured"]);
 });
 
 Deno.test("Tenure asks the rules about a token's age as it was at the login", () => {

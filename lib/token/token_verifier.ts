@@ -104,6 +104,15 @@ export class TokenVerifier implements AsyncDisposable {
     return this.#named(verified.issuer)?.denyList?.has(verified) ?? false;
   }
 
+  /** Whether the issuer of a token found good before, by another configuration, is one of ours by that name. */
+  knowsIssuerOf({ issuer: name, claims }: VerifiedToken): boolean {
+    const issuer = this.#named(name);
+    if (issuer === undefined) return false;
+    // A name may have been given to another issuer since; a token that is introspected need not say whose it is.
+    const iss = Object.hasOwn(claims, "iss") ? claims.iss : undefined;
+    return iss === undefined || issuer.iss === undefined || iss === issuer.iss;
+  }
+
   /** Asks its issuer once more about a token that was good at login; `unknown` when the issuer cannot be asked. */
   async introspectAgain(token: string, verified: VerifiedToken): Promise<StandingOfToken> {
     const issuer = this.#named(verified.issuer);
