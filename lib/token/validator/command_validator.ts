@@ -3,7 +3,7 @@ import { TokenRefused } from "../refused_token.ts";
 import type { TokenEvent } from "../token_event.ts";
 import type { Answer } from "./protocol.ts";
 import { programOf, type ValidatorSettings } from "./schema.ts";
-import { withoutToken } from "./standard_error.ts";
+import { withoutTokens } from "./standard_error.ts";
 import { type Validator, ValidatorFault, type ValidatorQuestion } from "./validator.ts";
 import { type After, ValidatorProcess } from "./validator_process.ts";
 
@@ -120,7 +120,7 @@ export class CommandValidator implements Validator {
 function claimsOf(answer: Answer, { token, nowMs }: ValidatorQuestion): Record<string, unknown> {
   if (answer.kind === "refused") {
     const { reason = "it gives no reason" } = answer;
-    const says = printable(withoutToken(reason, token), REASON_LENGTH);
+    const says = printable(withoutTokens(reason, [token]), REASON_LENGTH);
     throw new TokenRefused("not_authorized", `The validator does not authorize it: ${says}`);
   }
   const { identity, roles, expires } = answer;

@@ -63,14 +63,34 @@ export class StandardError {
   }
 
   #report(line: string): void {
-    const shown = this.#tokens.reduce((text, token) => withoutToken(text, token), line);
-    this.#outside.report(printable(shown, REPORTED_LENGTH), this.#passedOver);
+    this.#outside.report(printable(withoutTokens(line, this.#tokens), REPORTED_LENGTH), this.#passedOver);
     this.#passedOver = 0;
   }
 }
 
-/** The text with `[token]` wherever the token is, as it is or as JSON writes it. */
-export function withoutToken(text: string, token: string): string {
-  if (token === "") return text;
-  return text.replaceAll(token, "[token]").replaceAll(JSON.stringify(token).slice(1, -1), "[token]");
+/**
+ * The text with `[token]` wherever one of the tokens is, as it is or as JSON writes it.
+ *
+ * All are looked for in the text as it was. Anyone may present `o` as a token: put in one after the other, each `[token]`
+ * would be found again by such tokens, until no memory held the line; and a stranger's `e` would cut a longer one in two,
+ * which then nobody finds.
+ */
+export function withoutTokens(text: string, tokens: readonly string[]): string {
+  const forms = new Set(tokens.flatMap((token) => [token, JSON.stringify(token).slice(1, -1)]));
+  forms.delete("");
+  const isOfToken = new Uint8Array(text.length);
+  for (const form of forms) {
+    for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + form.length)) {
+      isOfToken.fill(1, at, at + form.length);
+    }
+  }
+  let shown = "";
+  for (let at = 0; at < text.length;) {
+    const isHidden = isOfToken[at];
+    const next = isOfToken.indexOf(isHidden ? 0 : 1, at);
+    const end = next < 0 ? text.length : next;
+    shown += isHidden ? "[token]" : text.slice(at, end);
+    at = end;
+  }
+  return shown;
 }

@@ -7,11 +7,12 @@ import { good, loop, NOW_MS, say, scripted } from "./scripted_validator.ts";
 async function reported(
   lines: Iterable<readonly [atMs: number, line: string]>,
   tokens: readonly string[] = [],
+  remembers = 2,
 ): Promise<string[]> {
   let now = 0;
   const said: string[] = [];
   const standardError = new StandardError({
-    remembers: 2,
+    remembers,
     now: () => now,
     report: (line, passedOver) => said.push(passedOver === 0 ? line : `${line} (${passedOver} before)`),
   });
@@ -65,6 +66,21 @@ Deno.test("T17 the last tokens shown to a validator are blotted out of its stand
 Deno.test("T17 a long token is blotted out before the line is cut", async () => {
   const token = "t".repeat(65_530);
   assert.deepEqual(await reported([[0, `got ${token}`]], [token]), ["got [token]"]);
+});
+
+Deno.test("T17 tokens that are found in one another's place do not make a line grow without end", async () => {
+  const tokens = Array.from({ length: 256 }, (_, index) => "[token]"[index % 7]);
+  assert.deepEqual(await reported([[0, "no such token, too bad"]], tokens, tokens.length), [
+    "[token] such [token], [token] bad",
+  ]);
+});
+
+Deno.test("T17 a token that is part of another does not keep that one from being blotted out", async () => {
+  const tokens = ["e", "part-of-a", "eyJ-a-token-that-is-part-of-a-line"];
+  assert.deepEqual(
+    await reported([[0, `got ${tokens[2]}, good`]], tokens, tokens.length),
+    ["got [token], good"],
+  );
 });
 
 Deno.test("a validator that floods its standard error is neither blocked nor believed to be worth a full log", async () => {
