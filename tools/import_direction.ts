@@ -98,6 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "*/schema",
       "*/*_schema",
       "authorize/policy",
+      "authorize/lifetime",
       "authenticate/way_in",
       "authenticate/challenge",
       ...LEAVES,

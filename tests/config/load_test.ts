@@ -40,6 +40,12 @@ function changed(from: string, to: string): string {
   return SMALLEST.replace(from, to);
 }
 
+/** The smallest configuration with a validator for an issuer. */
+const VALIDATED = SMALLEST.replace(
+  /^url = .*\naudience = .*\n/m,
+  '[issuers.validator]\ncommand = ["check_token.sh"]\n',
+);
+
 Deno.test("loadConfiguration() reads the smallest configuration, with defaults for the rest", async () => {
   const configuration = await loadConfiguration(PATH, outsideWith(SMALLEST));
   assert.equal(configuration.path, PATH);
@@ -270,6 +276,20 @@ Deno.test.each<[string, string, string[]]>([
   ["asking an issuer again that cannot be asked", SMALLEST + 'reintrospect = "5m"', [
     "18: rules[0].reintrospect needs introspection, which the issuer corp does not have",
   ]],
+  ["an ending at a revocation that nothing tells of", SMALLEST + 'at_revocation = "end_now"', [
+    "18: rules[0].at_revocation has no effect: give the rule reintrospect, or the issuer corp a deny_list",
+  ]],
+  [
+    "what a validator never says",
+    VALIDATED.replace('match = "alice"', 'match = "alice"\nclaim = "email"\nrequire = { groups = "x" }') +
+    'roles = "scope"\nmax_token_age = "5m"',
+    [
+      "17: rules[0].claim looks at the claim email: of a validator's tokens there are only sub and roles",
+      "18: rules[0].require looks at the claim groups: of a validator's tokens there are only sub and roles",
+      "20: rules[0].roles looks at the claim scope: of a validator's tokens there are only sub and roles",
+      "21: rules[0].max_token_age needs the claim iat: of a validator's tokens there are only sub and roles",
+    ],
+  ],
   ["pseudonyms without a key", SMALLEST + "record_identity = false", [
     "18: rules[0].record_identity is false, which needs pseudonym_key_file in [authorize]: make one with openssl rand -base64 48",
   ]],

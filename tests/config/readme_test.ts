@@ -41,12 +41,14 @@ Deno.test("README.md's keys of a session's end are keys of a rule, with the valu
   const [, section] = readme.match(/^## A session and its token$(.*?)^## /ms)!;
   const rows = [...section.matchAll(/^\| (`\w+ = .*?) +\|/gm)].map(([, cell]) => cell);
   assert(rows.length >= 6);
-  const introspection = fragments.find((toml) => toml.includes("[issuers.introspection]"))!;
+  // What a key needs of its issuer, for some of them have no effect alone.
+  const issuer = fragments.find((toml) => toml.includes("[issuers.introspection]"))!
+    .replace(/^name = .*$/m, '$&\ndeny_list = "denied.txt"');
   for (const row of rows) {
     const [first, ...others] = [...row.matchAll(/`([^`]+)`/g)].map(([, code]) => code);
     const key = first.replace(/ = .*/, "");
     for (const line of [first, ...others.map((value) => `${key} = ${value}`)]) {
-      await load(joined(introspection).replace(/^(backend = "orders")$/m, `$1\n${line}`));
+      await load(joined(issuer).replace(/^(backend = "orders")$/m, `$1\n${line}`));
     }
   }
 });
