@@ -2,8 +2,9 @@ import * as v from "valibot";
 import type { AuthWord, ChannelBinding } from "./login.ts";
 import { isLocal } from "./host.ts";
 import { Mistake } from "../mistake.ts";
+import { mistakeOfUrl, mistakesOfBackend } from "./backend_mistakes.ts";
 import { parseSetting, type Setting } from "./setting.ts";
-import { parseTarget, type Target, TargetError } from "./target.ts";
+import { parseTarget, type Target } from "./target.ts";
 
 /** What a backend on this machine may ask for when `require_auth` is not written. */
 const LOCAL_AUTH_WORDS = ["scram-sha-256-plus", "scram-sha-256", "md5", "password", "cert", "none"] as const;
@@ -79,7 +80,7 @@ export const backendSchema = v.pipe(
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    for (const { key, message } of contradictions(dataset.value)) {
+    for (const { key, message } of mistakesOfBackend(dataset.value)) {
       const input = dataset.value;
       addIssue({ message, path: [{ type: "object", origin: "value", input, key, value: input[key] }] });
     }
@@ -121,91 +122,4 @@ function defaultRequireAuth({ hosts, sslcert }: Target): readonly AuthWord[] {
   if (hosts.every(isLocal)) return LOCAL_AUTH_WORDS;
   const scram: AuthWord[] = ["scram-sha-256-plus", "scram-sha-256"];
   return sslcert === undefined ? scram : [...scram, "cert"];
-}
-
-interface Contradiction {
-  readonly key: keyof BackendTable;
-  readonly message: string;
-}
-
-type Written = Pick<
-  BackendTable,
-  "url" | "password_file" | "password_env" | "require_auth" | "channel_binding"
->;
-
-function contradictions(table: Written): Contradiction[] {
-  const { password_file, password_env, require_auth, channel_binding } = table;
-  if (mistakeOfUrl(table.url) !== undefined) return [];
-  const target = parseTarget(table.url);
-  const isEncrypted = target.sslmode !== "disable" && target.hosts.every(({ kind }) => kind === "tcp");
-  const isSafe = target.sslmode !== "disable" || target.hosts.every(isLocal);
-  const found: Contradiction[] = [];
-  const passwords = [password_file, password_env, target.password].filter((one) => one !== undefined);
-  if (passwords.length > 1) {
-    const key = password_file === undefined ? "password_env" : "password_file";
-    found.push({ key, message: "is a second password: give it in one place only" });
-  }
-  if (channel_binding === "require" && !isEncrypted) {
-    found.push({ key: "channel_binding", message: "cannot be require where the URL has no TLS" });
-  }
-  if (channel_binding === "disable" && require_auth?.every((word) => word === "scram-sha-256-plus")) {
-    found.push({
-      key: "channel_binding",
-      message: "cannot be disable where require_auth is scram-sha-256-plus",
-    });
-  }
-  if (require_auth?.includes("password") && !isSafe) {
-    found.push({
-      key: "require_auth",
-      message: "has password, which is never sent without TLS to another machine",
-    });
-  }
-  if (require_auth?.includes("cert") && (target.sslcert === undefined || !isEncrypted)) {
-    found.push({
-      key: "require_auth",
-      message: "has cert, but the URL has no sslcert and sslkey to show in TLS",
-    });
-  }
-  return [...found, ...contradictionsOfOauth(table, target)];
-}
-
-/** What a bearer token needs: a backend that cannot be anybody else. */
-function contradictionsOfOauth(
-  { password_file, password_env, require_auth, channel_binding }: Written,
-  target: Target,
-): Contradiction[] {
-  if (!require_auth?.includes("oauth")) return [];
-  const found: Contradiction[] = [];
-  if (target.sslmode !== "verify-full" && !target.hosts.every(isLocal)) {
-    found.push({
-      key: "require_auth",
-      message: "has oauth, which sends the client's token and needs sslmode=verify-full off this machine",
-    });
-  }
-  if (require_auth.some((word) => word !== "oauth")) return found;
-  const password = password_file !== undefined
-    ? "password_file"
-    : password_env !== undefined
-    ? "password_env"
-    : target.password && "url";
-  if (password !== undefined) {
-    found.push({ key: password, message: "has a password, which is never sent where require_auth is oauth" });
-  }
-  if (channel_binding === "require") {
-    found.push({
-      key: "channel_binding",
-      message: "cannot be require where require_auth is oauth: OAUTHBEARER binds to no channel",
-    });
-  }
-  return found;
-}
-
-function mistakeOfUrl(url: string): string | undefined {
-  try {
-    parseTarget(url);
-    return undefined;
-  } catch (thrown) {
-    if (thrown instanceof TargetError) return thrown.message;
-    throw thrown;
-  }
 }
