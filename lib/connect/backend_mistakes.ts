@@ -11,7 +11,7 @@ export interface BackendMistake {
 
 type Written = Pick<
   BackendTable,
-  "url" | "password_file" | "password_env" | "require_auth" | "channel_binding"
+  "url" | "password_file" | "password_env" | "require_auth" | "channel_binding" | "set"
 >;
 
 /** What contradicts itself in a table whose keys are good one by one. */
@@ -48,7 +48,19 @@ export function mistakesOfBackend(table: Written): BackendMistake[] {
       message: "has cert, but the URL has no sslcert and sslkey to show in TLS",
     });
   }
-  return [...found, ...mistakesOfOauth(table, target)];
+  return [...found, ...mistakesOfSet(table, target), ...mistakesOfOauth(table, target)];
+}
+
+/** PostgreSQL does not tell `Search_Path` from `search_path`: of two values one would have no effect. */
+function mistakesOfSet({ set }: Written, { parameters }: Target): BackendMistake[] {
+  const taken = new Set([...parameters.keys()].map((name) => name.toLowerCase()));
+  return [...set.keys()].flatMap((name) => {
+    const isSecond = taken.has(name.toLowerCase());
+    taken.add(name.toLowerCase());
+    return isSecond
+      ? [{ key: "set", message: `gives ${name} a second value: write it in one place only` }]
+      : [];
+  });
 }
 
 /** What a bearer token needs: a backend that cannot be anybody else. */

@@ -129,6 +129,18 @@ Deno.test.each<{ case: string; change: Record<string, unknown>; message: RegExp;
     message: /zero byte/,
     key: "a",
   },
+  {
+    case: "a parameter that the URL has too",
+    change: { url: `${REMOTE}?application_name=x`, set: { Application_Name: "y" } },
+    message: /gives Application_Name a second value/,
+    key: "set",
+  },
+  {
+    case: "a parameter in two spellings",
+    change: { set: { datestyle: "ISO", DateStyle: "German" } },
+    message: /gives DateStyle a second value/,
+    key: "set",
+  },
 ])("backendSchema refuses $case", ({ change, message, key }) => {
   const result = v.safeParse(backendSchema, { name: "orders", url: REMOTE, ...change });
   assert.equal(result.success, false);
