@@ -4,6 +4,7 @@ import { RawClient } from "../support/hostile_peer.ts";
 import type { RawConnection } from "../support/raw_connection.ts";
 import {
   concat,
+  passwordMessage,
   readFields,
   saslInitialResponse,
   SSL_REQUEST,
@@ -27,7 +28,7 @@ const CLIENT_HELLO_BEGUN = Uint8Array.of(0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x0
 type Slowness = [
   name: string,
   isTold: boolean,
-  act: (port: number, trickle: Trickle) => Promise<RawConnection>,
+  act: (port: number, trickle: Trickle, token: string) => Promise<RawConnection>,
 ];
 
 /** Goes on sending these bytes, one every 100 ms, until the connection is over. */
@@ -102,6 +103,16 @@ const SLOWNESSES: Slowness[] = [
     trickle(client, concat(text("p"), Uint8Array.of(0, 0, 0, 200), new Uint8Array(100).fill(0x01)));
     return client;
   }],
+  ["an issuer that is silent about its keys, by password", true, async (port, _trickle, token) => {
+    const client = await connectToPassword(port);
+    await client.send(passwordMessage(token));
+    return client;
+  }],
+  ["an issuer that is silent about its keys, by OAUTHBEARER", true, async (port, _trickle, token) => {
+    const client = await connectToSasl(port);
+    await client.send(saslInitialResponse("OAUTHBEARER", text(bearer(token))));
+    return client;
+  }],
 ];
 
 Deno.test("W7 one deadline ends every slow login, and bytes do not extend it", async (t) => {
@@ -115,9 +126,13 @@ scope = "openid"
 ${oneBackend("postgres://app_scram@localhost:1/postgres?sslmode=disable")}`,
     listen: `login_timeout = "${LOGIN_TIMEOUT_MS}ms"`,
     files: { password: "unused" },
+    between: () => neverAnswered,
   });
+  const token = await proxy.issuer.mint({ sub: "alice@example.com" });
   // All at once: each takes its second.
-  const outcomes = await Promise.all(SLOWNESSES.map(([, , act]) => outcomeOf(proxy.port, act)));
+  const outcomes = await Promise.all(
+    SLOWNESSES.map(([, , act]) => outcomeOf((trickle) => act(proxy.port, trickle, token))),
+  );
   for (const [index, [name, isTold]] of SLOWNESSES.entries()) {
     const { durationMs, told } = outcomes[index];
     await t.step(`W7 ${name} ends at the deadline`, () => {
@@ -131,13 +146,20 @@ ${oneBackend("postgres://app_scram@localhost:1/postgres?sslmode=disable")}`,
   });
 });
 
+/** A network in which requests are lost; those who send them give up at last. */
+const neverAnswered: typeof fetch = (_input, init) =>
+  new Promise((_resolve, reject) => {
+    const { signal } = init!;
+    signal!.addEventListener("abort", () => reject(signal!.reason));
+  });
+
 interface Outcome {
   readonly durationMs: number;
   /** Severity and SQLSTATE of the last message, or nothing. */
   readonly told: string;
 }
 
-async function outcomeOf(port: number, act: Slowness[2]): Promise<Outcome> {
+async function outcomeOf(act: (trickle: Trickle) => Promise<RawConnection>): Promise<Outcome> {
   const startMs = performance.now();
   const trickling: Promise<void>[] = [];
   let isOver = false;
@@ -150,7 +172,7 @@ async function outcomeOf(port: number, act: Slowness[2]): Promise<Outcome> {
       }
     })());
   };
-  await using client = await act(port, trickle);
+  await using client = await act(trickle);
   const bytes = await client.receiveToEnd();
   const durationMs = performance.now() - startMs;
   isOver = true;
