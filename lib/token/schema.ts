@@ -3,6 +3,8 @@ import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { parsedBy } from "../mistake.ts";
 import { type Algorithm, ALGORITHM_NAMES } from "./algorithms.ts";
 import { introspectionSchema } from "./introspection/schema.ts";
+import { mistakesOfKind } from "./issuer_mistakes.ts";
+import { isHost, isSecure, isUrl } from "./url_checks.ts";
 import { validatorSchema } from "./validator/schema.ts";
 
 export { programOf } from "./validator/schema.ts";
@@ -79,16 +81,6 @@ const DEFAULTS = {
   require_email_verified: true,
 };
 
-/** What a validator decides itself, or has nothing to do with: one who wrote it here would trust in it in vain. */
-const NOT_WITH_VALIDATOR = [
-  ...["url", "jwks_url", "signing_keys", "introspection", "introspect", "jwks_hosts", "insecure_http"],
-  ...["audience", "algorithms", "types", "clients", "required_claims"],
-  ...["require_binding", "require_email_verified"],
-] as const;
-
-/** What only a signed token has. */
-const NOT_WITHOUT_KEYS = ["algorithms", "types", "introspect"] as const;
-
 /** What the checks over several keys read. */
 const CROSS_CHECKED = [["url"], ["jwks_url"], ["signing_keys"], ["issuer"], ["jwks_hosts"], [
   "insecure_http",
@@ -162,94 +154,8 @@ function at(
   );
 }
 
-/** Something wrong with a key, and the names that lead to it. */
-interface Mistake {
-  readonly path: readonly [string, ...string[]];
-  readonly message: string;
-}
-
-/** What is wrong for the kind of issuer that it is. The table may have other mistakes, and be anything. */
-function* mistakesOfKind(table: unknown): Generator<Mistake> {
-  if (typeof table !== "object" || table === null) return;
-  const has = (key: string) =>
-    Object.hasOwn(table, key) && (table as Record<string, unknown>)[key] !== undefined;
-  if (has("validator")) {
-    yield* without(
-      NOT_WITH_VALIDATOR.filter(has),
-      'with "validator" it has no effect, the program alone decides',
-    );
-    return;
-  }
-  if (!has("audience")) {
-    const message = '"audience" is required: name the audience the tokens must carry';
-    yield { path: ["audience"], message };
-  }
-  const hasKeys = ["url", "jwks_url", "signing_keys"].some(has);
-  if (has("introspection")) {
-    yield* mistakesWithIntrospection(table as Pick<Table, "introspection" | "insecure_http">, {
-      has,
-      hasKeys,
-    });
-    return;
-  }
-  if (!hasKeys) {
-    const message =
-      'An issuer needs one of "url", "jwks_url", "signing_keys", "introspection" and "validator"';
-    yield { path: ["url"], message };
-  }
-  if (has("introspect")) {
-    yield { path: ["introspect"], message: 'needs the table "introspection", which says whom to ask' };
-  }
-}
-
-function* mistakesWithIntrospection(
-  { introspection, insecure_http }: Pick<Table, "introspection" | "insecure_http">,
-  { has, hasKeys }: { has: (key: string) => boolean; hasKeys: boolean },
-): Generator<Mistake> {
-  if (!hasKeys) {
-    yield* without(NOT_WITHOUT_KEYS.filter(has), 'with "introspection" alone no signature is checked');
-    if (!has("issuer")) {
-      const message = '"issuer" is missing: with "introspection" alone give the iss that tokens must have';
-      yield { path: ["issuer"], message };
-    }
-  }
-  if (typeof introspection !== "object" || introspection === null) return;
-  const path = ["introspection", "endpoint"] as const;
-  const { endpoint, auth } = introspection;
-  if (endpoint === undefined && !has("url")) {
-    yield { path, message: "is required: only an issuer with url tells by discovery where to ask" };
-  }
-  if (typeof endpoint !== "string" || isSecure(endpoint)) return;
-  if (auth === "tls_client_auth") {
-    yield { path, message: "must begin with https://, or no certificate can be shown" };
-  } else if (!isSecure(endpoint, insecure_http)) {
-    yield { path, message: "must begin with https:// unless insecure_http = true" };
-  }
-}
-
-function* without(keys: readonly string[], why: string): Generator<Mistake> {
-  for (const key of keys) yield { path: [key], message: `Remove "${key}": ${why}` };
-}
-
 function countSources({ url, jwks_url, signing_keys }: CrossChecked): number {
   return [url, jwks_url, signing_keys].filter((source) => source !== undefined).length;
-}
-
-function isUrl(value: string | undefined, allowed = { query: false }): boolean {
-  if (value === undefined) return true;
-  const url = URL.parse(value);
-  if (url === null || !["https:", "http:"].includes(url.protocol)) return false;
-  return url.username === "" && url.password === "" && !value.includes("#") &&
-    (allowed.query || !value.includes("?"));
-}
-
-/** As a URL's `host` has it: in small letters, and a port only where it is not that of https. */
-function isHost(value: string): boolean {
-  return URL.parse(`https://${value}`)?.host === value;
-}
-
-function isSecure(value: string | undefined, insecureHttp = false): boolean {
-  return value === undefined || insecureHttp === true || URL.parse(value)?.protocol !== "http:";
 }
 
 function explainTable(issue: v.StrictObjectIssue): string {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { duration } from "../../duration.ts";
 import { ALGORITHM_NAMES } from "../algorithms.ts";
+import { isUrl } from "../url_checks.ts";
 
 /** How the proxy may say who it is to an introspection endpoint. */
 export const AUTH_METHODS = [
@@ -18,7 +19,10 @@ const table = v.strictObject({
   endpoint: v.optional(
     v.pipe(
       text("endpoint"),
-      v.check(isUrl, '"endpoint" must be a URL without credentials and fragment'),
+      v.check(
+        (url) => isUrl(url, { query: true }),
+        '"endpoint" must be a URL without credentials and fragment',
+      ),
     ),
   ),
   /** Who the proxy is to the issuer. */
@@ -98,10 +102,4 @@ function* contradictions(table: IntrospectionSettings): Generator<{ key: Key; me
   if (client_secret_file !== undefined && client_secret_env !== undefined) {
     yield { key: "client_secret_env", message: "is a second secret: give it in one place only" };
   }
-}
-
-function isUrl(value: string): boolean {
-  const url = URL.parse(value);
-  if (url === null || !["https:", "http:"].includes(url.protocol)) return false;
-  return url.username === "" && url.password === "" && !value.includes("#");
 }
