@@ -5,11 +5,12 @@
 import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { checkBinding } from "./binding.ts";
 import { checkClaims } from "./claim_checks.ts";
-import { type CompactJws, looksLikeJose, parseCompactJws } from "./compact_jws.ts";
+import { looksLikeJose } from "./compact_jws.ts";
 import { introspectionKey, type IssuersOutside } from "./issuer_parts.ts";
 import { type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
+import { issuerNamed, routeOf } from "./route.ts";
 import type { IssuerSettings } from "./schema.ts";
 import { checkSignature } from "./signature_check.ts";
 import type { IssuerProblem } from "./token_event.ts";
@@ -149,7 +150,8 @@ export class TokenVerifier implements AsyncDisposable {
   }
 
   async #judge(token: string, presentation: Presentation): Promise<Verdict> {
-    const { issuer, jws } = this.#route(token, presentation);
+    const route = { issuers: this.#issuers, name: presentation.issuer, maxTokenBytes: this.#maxTokenBytes };
+    const { issuer, jws } = routeOf(token, route);
     const { settings, validator } = issuer;
     if (validator !== undefined) {
       // What it says may depend on all that it is told, and on the moment.
@@ -175,43 +177,8 @@ export class TokenVerifier implements AsyncDisposable {
     return verdict;
   }
 
-  /**
-   * Who is to say whether the token is good. A token is shown to no other issuer than its own: the one that the way in
-   * names, or that it names itself, or the only one there is for tokens that say nothing.
-   */
-  #route(token: string, { issuer: name }: Presentation): { issuer: KnownIssuer; jws?: CompactJws } {
-    const named = name === undefined ? this.#onlyOne() : this.#named(name);
-    const asked = named ?? this.#onlyForOpaque();
-    const saysNothing = !looksLikeJose(token) || (named !== undefined && named.keys === undefined);
-    const mustAsk = saysNothing || named?.validator !== undefined;
-    if (mustAsk && (asked?.introspector ?? asked?.validator) !== undefined) return { issuer: asked! };
-    const jws = parseCompactJws(token, this.#maxTokenBytes);
-    return { issuer: this.#issuerOf(jws.payload), jws };
-  }
-
-  /** Equality of strings only: an array, a prefix or a trailing slash is another issuer (T9). */
-  #issuerOf(payload: CompactJws["payload"]): KnownIssuer {
-    const iss = Object.hasOwn(payload, "iss") ? payload.iss : undefined;
-    const issuer = typeof iss === "string" ? this.#issuers.find((one) => one.iss === iss) : undefined;
-    if (issuer === undefined) {
-      throw new TokenRefused("unknown_issuer", "The token's iss is not a configured issuer");
-    }
-    return issuer;
-  }
-
   #named(name: string): KnownIssuer | undefined {
-    return this.#issuers.find(({ settings }) => settings.name === name);
-  }
-
-  #onlyOne(): KnownIssuer | undefined {
-    return this.#issuers.length === 1 ? this.#issuers[0] : undefined;
-  }
-
-  #onlyForOpaque(): KnownIssuer | undefined {
-    const able = this.#issuers.filter(({ introspector, validator }) =>
-      (introspector ?? validator) !== undefined
-    );
-    return able.length === 1 ? able[0] : undefined;
+    return issuerNamed(name, this.#issuers);
   }
 }
 
