@@ -12,6 +12,7 @@ const LEAVES = [
   "address",
   "network",
   "der",
+  "b64token",
 ];
 
 /** What every room on a connection's way speaks with. */
@@ -115,6 +116,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   printable: [],
   address: [],
   der: [],
+  b64token: [],
   network: ["mistake"],
   claims: ["mistake"],
   duration: [],

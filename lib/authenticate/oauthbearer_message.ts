@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isB64token } from "../b64token.ts";
 import { PgError, protocolViolation } from "../errors.ts";
 import { Secret } from "../secret.ts";
 import { SQLSTATE } from "../sqlstate.ts";
@@ -111,14 +112,13 @@ function keyAndValue(pair: string): readonly [string, string] {
   return [key, value];
 }
 
-/** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
 function parseCredentials(auth: string): BearerResponse {
   if (!/^bearer /i.test(auth)) {
     return { kind: "malformed token", reason: "the client's authentication scheme is not Bearer" };
   }
   const token = auth.slice("Bearer ".length).replace(/^ +/, "");
   if (token === "") return { kind: "malformed token", reason: "the bearer token is empty" };
-  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) {
+  if (!isB64token(token)) {
     return { kind: "malformed token", reason: "the bearer token has characters that none may have" };
   }
   return { kind: "token", token: new Secret(token) };

@@ -1,3 +1,4 @@
+import { isB64token } from "../b64token.ts";
 import { type Dialogue, send } from "../dialogue.ts";
 import { PgError } from "../errors.ts";
 import type { Secret } from "../secret.ts";
@@ -13,9 +14,6 @@ const OAUTHBEARER = "OAUTHBEARER";
 
 /** What separates and ends the fields of RFC 7628; sent alone it says that we have read why we are refused. */
 const KVSEP = "\x01";
-
-/** RFC 6750's b64token, the only form a bearer token may have on the wire: a {@link KVSEP} would begin a field of its own. */
-const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /** The words that have a meaning as a status. Nothing else goes to the log: it could be the token, said again (T17). */
 const STATUS = /^[a-z_]{1,40}$/;
@@ -69,12 +67,12 @@ function* refused(status: string, login: Login): Dialogue<never> {
 }
 
 /**
- * The client's token as it may stand in the message.
+ * The client's token as it may stand in the message: a {@link KVSEP} in it would begin a field of its own.
  *
  * @throws {PgError} 28000 when it has characters that a bearer token cannot have: an opaque one may, as a password
  */
 function bearerTokenOf({ backend, token }: Credentials): Secret {
-  if (token !== undefined && B64TOKEN.test(token.reveal())) return token;
+  if (token !== undefined && isB64token(token.reveal())) return token;
   throw new PgError(
     SQLSTATE.invalidAuthorizationSpecification,
     `the token cannot be passed on to backend "${backend}"`,

@@ -3,6 +3,7 @@
 // RFC 7662 (token introspection), RFC 6749 section 2.3, RFC 7523 and RFC 8705 (who asks).
 
 import { createHash } from "node:crypto";
+import { isB64token } from "../../b64token.ts";
 import { DocumentUnavailable, exchange, nameOf, readBody, requireSuccess } from "../fetch_document.ts";
 import { TokenRefused } from "../refused_token.ts";
 import { parseStrictJsonObject } from "../strict_json.ts";
@@ -38,9 +39,6 @@ export interface RemoteIntrospectorOptions {
   readonly close?: () => void;
 }
 
-/** What an Authorization header could carry as a token: nothing else is shown to an issuer. */
-const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
-
 /**
  * An issuer's introspection endpoint. Everyone who asks about one token waits for the same answer, only so many questions
  * are under way, and an issuer that does not answer is not waited for by each login in turn.
@@ -64,7 +62,8 @@ export class RemoteIntrospector implements Introspector {
   }
 
   async introspect(token: string): Promise<Record<string, unknown>> {
-    if (!B64TOKEN.test(token)) {
+    // Nothing else could be a token of the issuer's.
+    if (!isB64token(token)) {
       throw new TokenRefused("not_a_token", "The password has characters that no token has");
     }
     const key = createHash("sha256").update(token).digest("base64url");
