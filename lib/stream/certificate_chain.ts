@@ -14,6 +14,12 @@ export interface ChainOptions {
 /** More than this is nobody's chain, and would have us check signatures for a stranger. */
 const MAX_INTERMEDIATES = 8;
 
+/**
+ * A chain of that length has a signature less. One check of RSA with 4096 bits takes a millisecond that everybody waits for,
+ * and certificates of one name could have us try each pair of them.
+ */
+const MAX_SIGNATURES = MAX_INTERMEDIATES + 2;
+
 /** The extended key usage id-kp-clientAuth. */
 const CLIENT_AUTHENTICATION = "1.3.6.1.5.5.7.3.2";
 
@@ -79,8 +85,12 @@ function leadsToOneOf(
   const trusted = authorities.filter((one) => isInForce(one, nowMs));
   let unseen = between;
   let level: readonly X509Certificate[] = [leaf];
+  let signaturesLeft = MAX_SIGNATURES;
+  const isSigned = (subject: X509Certificate, issuer: X509Certificate) =>
+    signaturesLeft-- > 0 && subject.verify(issuer.publicKey);
   for (let below = 0; level.length > 0; below++) {
-    const isReached = (one: X509Certificate) => level.some((subject) => hasIssued(one, { subject, below }));
+    const isReached = (one: X509Certificate) =>
+      level.some((subject) => mayHaveIssued(one, { subject, below }) && isSigned(subject, one));
     if (level.some((one) => trusted.some((other) => one.raw.equals(other.raw)))) return true;
     if (trusted.some(isReached)) return true;
     level = unseen.filter(isReached);
@@ -93,16 +103,15 @@ function isInForce({ validFromDate, validToDate }: X509Certificate, nowMs: numbe
   return nowMs >= validFromDate.getTime() && nowMs <= validToDate.getTime();
 }
 
-/** Whether `issuer` may issue certificates, with so many authorities below it, and has issued this one. */
-function hasIssued(
+/** Whether `issuer` may issue certificates, with so many authorities below it, and this one says that it has. */
+function mayHaveIssued(
   issuer: X509Certificate,
   { subject, below }: { readonly subject: X509Certificate; readonly below: number },
 ): boolean {
   // checkIssued() compares names and looks whether the key usage, if there is one, allows to sign certificates.
   if (!issuer.ca || !subject.checkIssued(issuer)) return false;
   const { pathLength = Infinity } = readExtensions(issuer.raw);
-  if (pathLength < below || !STRONG_SIGNATURE.test(signatureAlgorithm(subject))) return false;
-  return subject.verify(issuer.publicKey);
+  return pathLength >= below && STRONG_SIGNATURE.test(signatureAlgorithm(subject));
 }
 
 /** Which the types of `node:crypto` do not know yet. */

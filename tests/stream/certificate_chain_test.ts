@@ -141,6 +141,35 @@ Deno.test("mistrustOf() ends soon where intermediates have signed one another", 
   assert.ok(performance.now() - startMs < 1000);
 });
 
+Deno.test("mistrustOf() checks few signatures, however many certificates have one name", async () => {
+  const chain = [await oddCertificate({ name: "root", isAuthority: true })];
+  for (let count = 0; count < 8; count++) {
+    chain.unshift(await oddCertificate({ name: "root", isAuthority: true, issuer: chain[0] }));
+  }
+  const [leaf, ...sent] = chain;
+  const { verify } = X509Certificate.prototype;
+  let checks = 0;
+  X509Certificate.prototype.verify = function (key) {
+    checks++;
+    return verify.call(this, key);
+  };
+  try {
+    assert.equal(mistrustBy([root], leaf, sent.toReversed()), NO_AUTHORITY);
+  } finally {
+    X509Certificate.prototype.verify = verify;
+  }
+  assert.ok(checks > 0 && checks <= 10, `there were ${checks}`);
+});
+
+Deno.test("mistrustOf() follows a chain of eight intermediates", async () => {
+  const sent = [root];
+  for (let index = 0; index < 8; index++) {
+    sent.unshift(await oddCertificate({ name: `between ${index}`, isAuthority: true, issuer: sent[0] }));
+  }
+  const leaf = await oddCertificate({ name: "client", issuer: sent[0] });
+  assert.equal(mistrustBy([root], leaf, sent.slice(0, 8)), null);
+});
+
 Deno.test("mistrustOf() looks at eight intermediates and no more", async () => {
   const leaf = await oddCertificate({ name: "client", issuer: root });
   assert.equal(mistrustBy([root], leaf, Array(8).fill(stranger)), null);
