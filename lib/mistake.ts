@@ -17,3 +17,12 @@ export function parsedBy<Input, Output>(parse: (input: Input) => Output) {
     }
   });
 }
+
+/** What is said of one key of a table, as an issue that a check of the whole table adds. */
+export function issueOf(
+  input: Record<string, unknown>,
+  { key, message }: { readonly key: string; readonly message: string },
+) {
+  const item: v.ObjectPathItem = { type: "object", origin: "value", input, key, value: input[key] };
+  return { message, path: [item] as [v.ObjectPathItem] };
+}

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type ClaimPath, parseClaimPath } from "../claims/claim_path.ts";
 import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { duration } from "../duration.ts";
-import { parsedBy } from "../mistake.ts";
+import { issueOf, parsedBy } from "../mistake.ts";
 import { type Lifetime, lifetimeEntries, lifetimeOf } from "./lifetime.ts";
 import { parsePattern, type Pattern } from "./pattern.ts";
 import { DEFAULT_RESERVED_ROLES } from "./reserved.ts";
@@ -84,9 +84,7 @@ export const ruleSchema = v.pipe(
   ),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    for (const { key, message } of contradictions(dataset.value)) {
-      addIssue({ message, path: [pathItem(dataset.value, key)] });
-    }
+    for (const mistake of contradictions(dataset.value)) addIssue(issueOf(dataset.value, mistake));
   }),
   v.transform((table): Rule => ({
     name: table.name,
@@ -156,8 +154,4 @@ function contradictions(rule: WrittenRule): readonly Contradiction[] {
 
 function anyOf(templates: readonly Template[] | undefined): readonly Template[] | undefined {
   return templates?.some((template) => template.text === "*") ? undefined : templates;
-}
-
-function pathItem(input: Record<string, unknown>, key: string): v.ObjectPathItem {
-  return { type: "object", origin: "value", input, key, value: input[key] };
 }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { AuthWord, ChannelBinding } from "./login.ts";
 import { isLocal } from "./host.ts";
-import { Mistake } from "../mistake.ts";
+import { issueOf, Mistake } from "../mistake.ts";
 import { mistakeOfUrl, mistakesOfBackend } from "./backend_mistakes.ts";
 import { parseSetting, type Setting } from "./setting.ts";
 import { parseTarget, type Target } from "./target.ts";
@@ -38,7 +38,7 @@ const settings = v.pipe(
         parsed.set(key, parseSetting(key, value));
       } catch (thrown) {
         if (!(thrown instanceof Mistake)) throw thrown;
-        addIssue({ message: thrown.message, path: [{ type: "object", origin: "value", input, key, value }] });
+        addIssue(issueOf(input, { key, message: thrown.message }));
       }
     }
     return parsed.size === Object.keys(input).length ? parsed : NEVER;
@@ -80,10 +80,7 @@ export const backendSchema = v.pipe(
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    for (const { key, message } of mistakesOfBackend(dataset.value)) {
-      const input = dataset.value;
-      addIssue({ message, path: [{ type: "object", origin: "value", input, key, value: input[key] }] });
-    }
+    for (const mistake of mistakesOfBackend(dataset.value)) addIssue(issueOf(dataset.value, mistake));
   }),
 );
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { duration } from "../../duration.ts";
+import { issueOf } from "../../mistake.ts";
 import { ALGORITHM_NAMES } from "../algorithms.ts";
 import { isUrl } from "../url_checks.ts";
 
@@ -57,10 +58,7 @@ export const introspectionSchema = v.pipe(
   table,
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    const input = dataset.value;
-    for (const { key, message } of contradictions(input)) {
-      addIssue({ message, path: [{ type: "object", origin: "value", input, key, value: input[key] }] });
-    }
+    for (const mistake of contradictions(dataset.value)) addIssue(issueOf(dataset.value, mistake));
   }),
 );
 
