@@ -20,7 +20,7 @@ export interface RouteOptions {
  * Who is to say whether the token is good. A token is shown to no other issuer than its own: the one that the way in
  * names, or that it names itself, or the only one there is for tokens that say nothing.
  *
- * @throws {TokenRefused} unknown_issuer; and as {@link parseCompactJws} where nobody is asked about opaque tokens
+ * @throws {TokenRefused} unknown_issuer, other_issuer; and as {@link parseCompactJws} where nobody is asked about opaque tokens
  */
 export function routeOf(token: string, { issuers, name, maxTokenBytes }: RouteOptions): Route {
   const named = name === undefined ? onlyOne(issuers) : issuerNamed(name, issuers);
@@ -29,7 +29,20 @@ export function routeOf(token: string, { issuers, name, maxTokenBytes }: RouteOp
   const mustAsk = saysNothing || named?.validator !== undefined;
   if (mustAsk && asked !== undefined && isAsked(asked)) return { issuer: asked };
   const jws = parseCompactJws(token, maxTokenBytes);
-  return { issuer: issuerOf(jws.payload, issuers), jws };
+  const issuer = issuerOf(jws.payload, issuers);
+  // Before it is asked anything: whom a way in does not name, nobody who comes by it can have at work.
+  if (name !== undefined) expectIssuer(issuer, name);
+  return { issuer, jws };
+}
+
+/**
+ * Holds that a token is of the only issuer whose tokens are taken.
+ *
+ * @throws {TokenRefused} other_issuer when it is not
+ */
+export function expectIssuer({ settings }: KnownIssuer, name: string): void {
+  if (settings.name === name) return;
+  throw new TokenRefused("other_issuer", `Only tokens of issuer "${name}" are taken here`);
 }
 
 /** The issuer of this name in the configuration. */

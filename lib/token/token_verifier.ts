@@ -10,7 +10,7 @@ import { introspectionKey, type IssuersOutside } from "./issuer_parts.ts";
 import { type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
-import { issuerNamed, routeOf } from "./route.ts";
+import { expectIssuer, issuerNamed, routeOf } from "./route.ts";
 import type { IssuerSettings } from "./schema.ts";
 import { checkSignature } from "./signature_check.ts";
 import type { IssuerProblem } from "./token_event.ts";
@@ -87,9 +87,7 @@ export class TokenVerifier implements AsyncDisposable {
     }
     const { issuer, verified } = this.#recall(token) ?? await this.#judge(token, presentation);
     // What depends on who presents it, or on what has been withdrawn meanwhile, is never remembered.
-    if (presentation.issuer !== undefined && presentation.issuer !== issuer.settings.name) {
-      throw new TokenRefused("other_issuer", `Only tokens of issuer "${presentation.issuer}" are taken here`);
-    }
+    if (presentation.issuer !== undefined) expectIssuer(issuer, presentation.issuer);
     checkBinding(verified, {
       settings: issuer.settings,
       certificate: presentation.clientCertificate ?? null,
