@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /** Largest discovery document or key set read, in bytes. */
 export const MAX_DOCUMENT_BYTES = 64 * 1024;
 
@@ -97,17 +99,17 @@ export async function exchange<T>(
  * @throws {DocumentUnavailable} when it is longer
  */
 export async function readBody(response: Response, url: URL): Promise<Uint8Array> {
-  const body = new Uint8Array(MAX_DOCUMENT_BYTES);
+  const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {
+    length += chunk.byteLength;
     // Leaving the loop by a throw cancels the body.
-    if (length + chunk.byteLength > MAX_DOCUMENT_BYTES) {
+    if (length > MAX_DOCUMENT_BYTES) {
       throw new DocumentUnavailable(`${nameOf(url)} answered with more than ${MAX_DOCUMENT_BYTES} bytes`);
     }
-    body.set(chunk, length);
-    length += chunk.byteLength;
+    chunks.push(chunk);
   }
-  return body.slice(0, length);
+  return Buffer.concat(chunks);
 }
 
 /** Refuses any status but those of success, its body unread. */

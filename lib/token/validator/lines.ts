@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /** How {@link linesOf} takes a stream apart. */
 export interface LineLimits {
   /** Longest line, without its newline. */
@@ -22,7 +24,7 @@ export async function* linesOf(
     length += part.length;
   };
   const take = () => {
-    const line = join(parts);
+    const line = Buffer.concat(parts);
     parts = [];
     length = 0;
     return line;
@@ -37,14 +39,4 @@ export async function* linesOf(
     add(rest);
   }
   if (length > 0) yield take();
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const line = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    line.set(part, at);
-    at += part.length;
-  }
-  return line;
 }
