@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Admission, admit, backendLoginOf, factsOf, type Stay, stayOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
-import { authenticationMethods, type Verdict } from "./authenticate/methods.ts";
+import { authenticationMethods, type MethodName, type Verdict } from "./authenticate/methods.ts";
 import { DiscoveryAnswered, mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
 import { chooseWayIn } from "./authenticate/way_in.ts";
 import { type BackendCanceller, openBackend, type OpenedBackend } from "./backend_link.ts";
@@ -62,6 +62,7 @@ export class Entrance {
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #end = new AbortController();
   #asked: AskedFor = {};
+  #method?: MethodName;
 
   constructor(stream: ByteStream, { settings, house, chronicle, listener }: EntranceOptions) {
     this.#settings = settings;
@@ -137,6 +138,7 @@ export class Entrance {
     const serverName = tls?.serverName ?? null;
     const listener = this.#listener;
     const way = chooseWayIn(this.#settings.waysIn, { listener, serverName, clientAddress, user, database });
+    this.#method = way.method;
     if (way.method === "oauthbearer" && tls === null) throw tlsRequired();
 
     const suspect = { address: clientAddress, user };
@@ -212,8 +214,8 @@ export class Entrance {
       encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
     ]);
     this.#end.signal.throwIfAborted();
-    const durationMs = this.#chronicle.elapsedMs;
-    this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...factsOf(admission), durationMs });
+    const login = { method: this.#method!, ...factsOf(admission), durationMs: this.#chronicle.elapsedMs };
+    this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...login });
     resources.use(this.#client.detach());
     const access = this.#settings.backends.get(admission.decision.backend)!;
     return { relay, stay: stayOf(admission, { request, access }), resources: resources.move() };
@@ -229,7 +231,7 @@ export class Entrance {
   async #refuse(error: PgError): Promise<void> {
     const { sqlstate, message, reason, blame, cause } = error;
     const durationMs = this.#chronicle.elapsedMs;
-    const refusal = { sqlstate, message, reason, blame, cause, durationMs };
+    const refusal = { sqlstate, message, reason, blame, cause, method: this.#method, durationMs };
     // What every login by OAUTHBEARER begins with is no refusal, though on the wire it looks like one.
     if (error instanceof DiscoveryAnswered) {
       this.#chronicle.note({ kind: "discovery_answered", asked: this.#asked, durationMs });

@@ -50,6 +50,8 @@ export type SessionEvent =
 
 /** Why a login came to nothing. */
 export interface LoginRefusal {
+  /** How the token was to be presented, if that was settled: `password` or `oauthbearer`. */
+  readonly method?: string;
   readonly sqlstate: string;
   /** What the client was told. */
   readonly message: string;
@@ -62,6 +64,8 @@ export interface LoginRefusal {
 
 /** A login that succeeded, at the backend too. */
 export interface Login {
+  /** How the token was presented: `password` or `oauthbearer`. */
+  readonly method: string;
   /** The claim's value that a rule matched, or the token's subject, or a pseudonym. */
   readonly identity?: string;
   /** The token's id, or a pseudonym of it. */

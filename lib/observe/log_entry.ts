@@ -44,8 +44,8 @@ function entryOfSession(event: SessionEvent): LogEntry {
       return { level: "debug", message: "client told where tokens come from", fields };
     }
     case "login_refused": {
-      const { sqlstate, message: told, reason, blame, cause, durationMs } = event;
-      const fields = { ...who, sqlstate, told, reason, blame, cause, ...askedFields(event.asked) };
+      const { sqlstate, message: told, reason, blame, cause, method, durationMs } = event;
+      const fields = { ...who, sqlstate, told, reason, blame, cause, method, ...askedFields(event.asked) };
       return {
         level: levelOf(event),
         message: "login refused",
@@ -53,8 +53,8 @@ function entryOfSession(event: SessionEvent): LogEntry {
       };
     }
     case "authenticated": {
-      const { identity, tokenId, issuer, rule, role, backend, database, durationMs } = event;
-      const whose = { identity, token_id: tokenId, issuer };
+      const { method, identity, tokenId, issuer, rule, role, backend, database, durationMs } = event;
+      const whose = { method, identity, token_id: tokenId, issuer };
       const fields = { ...who, ...whose, rule, role, backend, ...askedFields(event.asked), database };
       return {
         level: "info",

@@ -18,6 +18,7 @@ const authenticated: SessionEvent = {
   connection,
   kind: "authenticated",
   asked,
+  method: "password",
   identity: "alice@example.com",
   issuer: "corp",
   rule: "rules[0]",
@@ -40,8 +41,8 @@ const refused: SessionEvent = {
 
 Deno.test("openLog() writes a login as one text line", () => {
   assert.deepEqual(logged({ level: "info", format: "text" }, authenticated), [
-    "TIME info session authenticated connection=7 client_address=192.0.2.1:50000 identity=alice@example.com issuer=corp" +
-    " rule=rules[0] role=alice backend=orders user=alice database=orders application_name=psql duration_ms=12\n",
+    "TIME info session authenticated connection=7 client_address=192.0.2.1:50000 method=password identity=alice@example.com" +
+    " issuer=corp rule=rules[0] role=alice backend=orders user=alice database=orders application_name=psql duration_ms=12\n",
   ]);
 });
 
@@ -53,6 +54,7 @@ Deno.test("openLog() writes a login as one JSON object", () => {
     message: "session authenticated",
     connection: 7,
     client_address: "192.0.2.1:50000",
+    method: "password",
     identity: "alice@example.com",
     issuer: "corp",
     rule: "rules[0]",
