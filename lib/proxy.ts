@@ -8,9 +8,10 @@ import { CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
+import { CannotServe, checkListeners, openListener } from "./listening.ts";
 import type { ListenAddress } from "./stream/listen_schema.ts";
 import { ConnListener } from "./stream/conn_listener.ts";
-import { Listener, type ListenerEvents } from "./stream/listener.ts";
+import { Listener } from "./stream/listener.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import { clientCertificatePolicy } from "./stream/client_certificate.ts";
 import { createServerCertificate, type ServerCertificate } from "./stream/server_certificate.ts";
@@ -28,11 +29,6 @@ export interface ProxyOptions {
   readonly after?: SessionHouse["after"];
   /** As {@link SessionHouse.random}; default: the machine's. */
   readonly random?: () => number;
-}
-
-/** Why a proxy cannot serve, as a sentence that says what to do. */
-export class CannotServe extends Error {
-  override readonly name = "CannotServe";
 }
 
 /** The listeners and the sessions that came in by them. */
@@ -153,46 +149,10 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-async function openListener(
-  kind: typeof Listener | typeof ConnListener,
-  { address, events }: { address: ListenAddress; events: ListenerEvents },
-): Promise<Listener | ConnListener> {
-  try {
-    return await kind.open(address, events);
-  } catch (error) {
-    const { code, message } = error as Error & { readonly code?: string };
-    throw new CannotServe(`cannot listen on listen.address: ${LISTEN_ERRORS[code ?? ""] ?? message}`, {
-      cause: error,
-    });
-  }
-}
-
-/** @throws {CannotServe} when what listens now is not what the other configuration wants */
-function checkListeners(now: Configuration["listen"], wanted: Configuration["listen"]): void {
-  const restart = "which takes a restart: end the program and start it again, or put back what was there";
-  if (JSON.stringify([now.address].flat()) !== JSON.stringify([wanted.address].flat())) {
-    throw new CannotServe(`listen.address has changed, ${restart}`);
-  }
-  // Clients of a listener without TLS come in by another kind of socket.
-  if ((now.tls === undefined) !== (wanted.tls === undefined)) {
-    throw new CannotServe(`listen.certificate has been ${wanted.tls ? "added" : "removed"}, ${restart}`);
-  }
-}
-
 function startTimer(ms: number, act: () => void): () => void {
   const timer = setTimeout(act, ms);
   return () => clearTimeout(timer);
 }
-
-const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";
-
-const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program listens there already; stop it or choose another port",
-  // Deno 2.9.6 says so of an address that is not this machine's.
-  EINVAL: NOT_OURS,
-  EADDRNOTAVAIL: NOT_OURS,
-  EACCES: "this user may not listen on that port; choose one above 1023",
-};
 
 function serverCertificateOf(listen: Configuration["listen"]): ServerCertificate | null {
   if (listen.tls === undefined) return null;

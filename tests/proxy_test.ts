@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { loadConfiguration } from "../lib/config/load.ts";
-import { CannotServe, Proxy } from "../lib/proxy.ts";
+import { CannotServe } from "../lib/listening.ts";
+import { Proxy } from "../lib/proxy.ts";
 import { Secret } from "../lib/secret.ts";
 import { outsideOf, PEM, SMALLEST } from "./config/files.ts";
 

@@ -27,10 +27,11 @@ const SPEECH = ["wire", "dialogue", ...LEAVES];
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   main: ["commands", "config/problem", ...LEAVES],
   // `explain` asks the rules and the token's verdict with no connection at hand.
-  commands: ["config", "proxy", "observe", "authorize", "token", ...LEAVES],
+  commands: ["config", "proxy", "listening", "observe", "authorize", "token", ...LEAVES],
   // The cancel keys are the one table that sessions share.
   proxy: [
     "session",
+    "listening",
     "type session_settings",
     "stream",
     "observe",
@@ -39,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type config/*",
     ...LEAVES,
   ],
+  listening: ["type stream", "type config/*"],
   session: [
     "entrance",
     "chronicle",

@@ -2,7 +2,7 @@ import type { Observer } from "../observe/events.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { LineWriter } from "../observe/line_writer.ts";
 import { type Log, openLog } from "../observe/log.ts";
-import { CannotServe } from "../proxy.ts";
+import { CannotServe } from "../listening.ts";
 import { load, StartError } from "./load.ts";
 import { Service } from "./service.ts";
 

@@ -1,0 +1,54 @@
+import type { Configuration } from "./config/configuration.ts";
+import type { ConnListener } from "./stream/conn_listener.ts";
+import type { ListenAddress } from "./stream/listen_schema.ts";
+import type { Listener, ListenerEvents } from "./stream/listener.ts";
+
+/** Why a proxy cannot serve, as a sentence that says what to do. */
+export class CannotServe extends Error {
+  override readonly name = "CannotServe";
+}
+
+/**
+ * Listens on an address.
+ *
+ * @throws {CannotServe} when it cannot be listened on
+ */
+export async function openListener(
+  kind: typeof Listener | typeof ConnListener,
+  { address, events }: { address: ListenAddress; events: ListenerEvents },
+): Promise<Listener | ConnListener> {
+  try {
+    return await kind.open(address, events);
+  } catch (error) {
+    const { code, message } = error as Error & { readonly code?: string };
+    throw new CannotServe(`cannot listen on listen.address: ${LISTEN_ERRORS[code ?? ""] ?? message}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Holds that what listens now can go on by another configuration.
+ *
+ * @throws {CannotServe} when it is not what that one wants
+ */
+export function checkListeners(now: Configuration["listen"], wanted: Configuration["listen"]): void {
+  const restart = "which takes a restart: end the program and start it again, or put back what was there";
+  if (JSON.stringify([now.address].flat()) !== JSON.stringify([wanted.address].flat())) {
+    throw new CannotServe(`listen.address has changed, ${restart}`);
+  }
+  // Clients of a listener without TLS come in by another kind of socket.
+  if ((now.tls === undefined) !== (wanted.tls === undefined)) {
+    throw new CannotServe(`listen.certificate has been ${wanted.tls ? "added" : "removed"}, ${restart}`);
+  }
+}
+
+const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there already; stop it or choose another port",
+  // Deno 2.9.6 says so of an address that is not this machine's.
+  EINVAL: NOT_OURS,
+  EADDRNOTAVAIL: NOT_OURS,
+  EACCES: "this user may not listen on that port; choose one above 1023",
+};
