@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Admission, admit, backendLoginOf, factsOf, type Stay, stayOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
@@ -63,6 +64,8 @@ export class Entrance {
   readonly #end = new AbortController();
   #asked: AskedFor = {};
   #method?: MethodName;
+  /** The token, once it goes to a backend, which may say it again. */
+  #passedOn?: Secret;
 
   constructor(stream: ByteStream, { settings, house, chronicle, listener }: EntranceOptions) {
     this.#settings = settings;
@@ -181,6 +184,7 @@ export class Entrance {
   ): Promise<OpenedBackend> {
     const access = this.#settings.backends.get(admission.decision.backend)!;
     const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
+    this.#passedOn = login.token;
     return openBackend(login, {
       signal: this.#end.signal,
       trace: this.#trace("backend", ["F", "B"]),
@@ -245,8 +249,10 @@ export class Entrance {
     [ours, theirs]: readonly [Direction, Direction],
   ): ChannelTrace | undefined {
     if (!this.#house.isTracing) return undefined;
-    const show = (direction: Direction) => (bytes: Uint8Array) =>
-      this.#chronicle.note({ kind: "message_traced", peer, message: traceFrame(direction, bytes) });
+    const show = (direction: Direction) => (bytes: Uint8Array) => {
+      const message = traceFrame(direction, blotted(bytes, this.#passedOn));
+      this.#chronicle.note({ kind: "message_traced", peer, message });
+    };
     return { sent: show(ours), received: show(theirs) };
   }
 }
@@ -270,6 +276,17 @@ function relayBetween(
       );
     },
   });
+}
+
+/** The bytes with asterisks in the secret's place: the messages are as long as they were. */
+function blotted(bytes: Uint8Array, secret: Secret | undefined): Uint8Array {
+  const hidden = Buffer.from(secret?.reveal() ?? "");
+  if (hidden.length === 0) return bytes;
+  const copy = Buffer.from(bytes);
+  for (let at = copy.indexOf(hidden); at >= 0; at = copy.indexOf(hidden, at + hidden.length)) {
+    copy.fill("*", at, at + hidden.length);
+  }
+  return copy;
 }
 
 function askedFor({ user, database, settings }: SessionRequest): AskedFor {
