@@ -60,7 +60,7 @@ export async function admit(
   } catch (error) {
     if (!(error instanceof TokenRefused)) throw error;
     const blame = error.fault.endsWith("_unavailable") ? "issuer" : "frontend";
-    return { kind: "refused", reason: `${error.fault}: ${error.message}`, blame };
+    return { kind: "refused", reason: `${error.fault}: ${error.message}`, fault: error.fault, blame };
   }
   const { user, database, replication } = request;
   const asked = { user, database, replication: replication !== null, nowMs };
@@ -70,7 +70,7 @@ export async function admit(
   }
   const who = decision.recordsIdentity ? token.subject ?? "a token without sub" : "a token";
   const reason = `no rule lets in ${who} of ${token.issuer}: ${decision.trail.map(describe).join("; ")}`;
-  return { kind: "refused", reason, blame: "frontend" };
+  return { kind: "refused", reason, fault: "no_rule", blame: "frontend" };
 }
 
 /** What the log is told of an admission. */

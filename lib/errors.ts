@@ -16,6 +16,8 @@ export interface PgErrorOptions {
   readonly blame?: Blame;
   /** For the log only: what the client must not learn. Never a secret. */
   readonly reason?: string;
+  /** One word of a few, which says for the metrics what the SQLSTATE does not. */
+  readonly fault?: string;
   /** For the log only. */
   readonly cause?: unknown;
 }
@@ -33,6 +35,7 @@ export class PgError extends Error {
   readonly hint?: string;
   readonly blame: Blame;
   readonly reason?: string;
+  readonly fault?: string;
 
   constructor(sqlstate: Sqlstate, message: string, options: PgErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -42,6 +45,7 @@ export class PgError extends Error {
     this.hint = options.hint;
     this.blame = options.blame ?? "frontend";
     this.reason = options.reason;
+    this.fault = options.fault;
   }
 }
 

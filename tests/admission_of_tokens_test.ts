@@ -46,7 +46,7 @@ Deno.test.each(
   ] as const,
 )("admit() of a token that is refused as %s blames the %s", async (fault, blame) => {
   const verdict = await admitBy(() => Promise.reject(new TokenRefused(fault, "So it is")));
-  assert.deepEqual(verdict, { kind: "refused", reason: `${fault}: So it is`, blame });
+  assert.deepEqual(verdict, { kind: "refused", reason: `${fault}: So it is`, fault, blame });
 });
 
 Deno.test.each<[asked: Partial<SessionRequest>, kind: string]>([

@@ -24,10 +24,10 @@ export function* jwtPassword<Who>(judge: Judge<Who>, { user }: Authenticating): 
   const { password } = yield* receive(passwordMessage);
   const verdict = yield* judge(new Secret(password));
   if (verdict.kind === "accepted") return verdict.who;
-  const { reason, blame } = verdict;
+  const { reason, fault, blame } = verdict;
   throw new PgError(
     SQLSTATE.invalidPassword,
     `token authentication failed for user "${printable(user)}"`,
-    { reason, blame },
+    { reason, fault, blame },
   );
 }

@@ -4,10 +4,16 @@ import type { Challenge } from "./challenge.ts";
 import { jwtPassword } from "./jwt_password.ts";
 import { oauthbearer } from "./oauthbearer.ts";
 
-/** What became of a token: who its bearer is and what they may be here, or why not, for the log alone. */
+/** What became of a token: who its bearer is and what they may be here, or why not, for the log and the metrics alone. */
 export type Verdict<Who> =
   | { readonly kind: "accepted"; readonly who: Who }
-  | { readonly kind: "refused"; readonly reason: string; readonly blame: "frontend" | "issuer" };
+  | {
+    readonly kind: "refused";
+    readonly reason: string;
+    /** One word of a few. */
+    readonly fault?: string;
+    readonly blame: "frontend" | "issuer";
+  };
 
 /**
  * Says what becomes of a token. The token room and the authorize room stand behind it; a method only carries the token

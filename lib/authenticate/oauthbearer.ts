@@ -24,6 +24,9 @@ export class DiscoveryAnswered extends PgError {}
 
 const MECHANISM = "OAUTHBEARER";
 
+/** What a token that no judge gets to see is refused for. */
+const NO_TOKEN = "not_a_token";
+
 /**
  * The client presents its token by SASL OAUTHBEARER, as PostgreSQL 18 speaks it.
  *
@@ -44,12 +47,15 @@ export function* oauthbearer<Who>(judge: Judge<Who>, about: Authenticating): Dia
       return yield* challenge(about, new DiscoveryAnswered(...failure(about)));
     case "malformed token":
       yield* presentedNoToken();
-      return yield* challenge(about, new PgError(...failure(about, { reason: response.reason })));
+      return yield* challenge(
+        about,
+        new PgError(...failure(about, { reason: response.reason, fault: NO_TOKEN })),
+      );
     case "token": {
       const verdict = yield* judge(response.token);
       if (verdict.kind === "accepted") return verdict.who;
-      const { reason, blame } = verdict;
-      return yield* challenge(about, new PgError(...failure(about, { reason, blame })));
+      const { reason, fault, blame } = verdict;
+      return yield* challenge(about, new PgError(...failure(about, { reason, fault, blame })));
     }
   }
 }
@@ -66,7 +72,7 @@ function* receiveBearerResponse(about: Authenticating): Dialogue<BearerResponse>
   } catch (error) {
     if (!(error instanceof MessageTooLong)) throw error;
     // PostgreSQL calls it a failed login, where it holds any other message to the protocol.
-    throw new PgError(...failure(about, { reason: error.message }));
+    throw new PgError(...failure(about, { reason: error.message, fault: "too_long" }));
   }
 }
 
@@ -87,8 +93,9 @@ function endAfterChallenge(error: PgError, refusal: PgError): PgError {
   // pgx leaves without an answer: it has been told all the same.
   if (error.sqlstate === SQLSTATE.connectionFailure || error instanceof MessageTooLong) return refusal;
   // Whatever a client does then, the log says why its token was refused: no guess is made unseen.
-  const { sqlstate, message, detail, hint, blame, cause, reason = refusal.reason } = error;
-  return new PgError(sqlstate, message, { detail, hint, blame, cause, reason });
+  const { sqlstate, message, detail, hint, blame, cause, reason = refusal.reason, fault = refusal.fault } =
+    error;
+  return new PgError(sqlstate, message, { detail, hint, blame, cause, reason, fault });
 }
 
 /** Whatever is wrong, the client reads the same: a guess learns nothing (T16). */

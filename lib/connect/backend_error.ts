@@ -56,8 +56,8 @@ export function backendViolation(backend: string, reason: string): PgError {
 
 /** The same error with another reason. */
 export function withReason(error: PgError, reason: string): PgError {
-  const { sqlstate, message, severity, detail, hint, blame, cause } = error;
-  return new PgError(sqlstate, message, { severity, detail, hint, blame, cause, reason });
+  const { sqlstate, message, severity, detail, hint, blame, fault, cause } = error;
+  return new PgError(sqlstate, message, { severity, detail, hint, blame, fault, cause, reason });
 }
 
 /** The backend cannot be used as the configuration wants it used. */

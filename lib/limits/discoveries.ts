@@ -70,5 +70,6 @@ function tooManyDiscoveries(perMinute: number, left: number): PgError {
   return tooMuch("too many OAuth discovery requests from this address", {
     waitMs: (1 - left) * 60_000 / perMinute,
     reason: `more than ${perMinute} a minute (limits.discoveries_per_minute)`,
+    limit: "discoveries_per_minute",
   });
 }

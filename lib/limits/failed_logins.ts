@@ -135,5 +135,6 @@ function tooManyFailures(
   return tooMuch(`too many failed logins for user "${printable(user)}" from this address`, {
     waitMs,
     reason,
+    limit: "failed_logins",
   });
 }
