@@ -56,6 +56,8 @@ export interface OpenBackendOptions {
   readonly trace?: ChannelTrace;
   /** The client's stream is one of Deno's own connections: two of them beside each other cost least. */
   readonly isBesideConn: boolean;
+  /** Is told of each host that was tried, without its port, and whether it is the one. */
+  readonly tried: (host: string, isReached: boolean) => void;
 }
 
 /**
@@ -65,14 +67,15 @@ export interface OpenBackendOptions {
  */
 export async function openBackend(
   { access, target, startup, token }: BackendLogin,
-  { signal, trace, isBesideConn }: OpenBackendOptions,
+  { signal, trace, isBesideConn, tried }: OpenBackendOptions,
 ): Promise<OpenedBackend> {
-  using attempt = new Attempt(signal);
+  using attempt = new Attempt(signal, tried);
   using channel = new Channel(null, signal, trace);
   const reached = await channel.converse(
     reachBackend(target, { ...access, backend: access.name, startup, token }),
     answersOver(channel, access, { attempt, isBesideConn }),
   );
+  attempt.succeeded();
   const { backendKey, host } = reached;
   const canceller = backendKey === undefined ? null : new BackendCanceller(access, { host, backendKey });
   return { buffered: channel.takeBuffered(), stream: channel.detach(), reached, canceller };
@@ -99,7 +102,7 @@ export class BackendCanceller {
    */
   async cancel(isStillMeant: () => boolean): Promise<void> {
     using attempt = new Attempt();
-    const signal = attempt.begin(CANCEL_TIMEOUT_MS);
+    const signal = attempt.begin(this.#host, CANCEL_TIMEOUT_MS);
     using channel = new Channel(await dialStream(this.#host, { transport: "socket", signal }), signal);
     const answers = answersOver(channel, this.#access, { attempt, isBesideConn: false });
     await channel.converse(cancelTls(this.#access, this.#host), answers);
@@ -128,7 +131,7 @@ function answersOver(
 ): readonly Answer[] {
   return [
     answer(dial, async ({ host, timeoutMs }) => {
-      const signal = attempt.begin(timeoutMs);
+      const signal = attempt.begin(host, timeoutMs);
       const isPlain = host.kind === "unix" || access.target.sslmode === "disable";
       const transport = isPlain && isBesideConn ? "conn" : "socket";
       const stream = await dialStream(host, { transport, signal });
@@ -158,11 +161,14 @@ function answersOver(
 /** The time one host has, inside the time the whole login has. */
 class Attempt implements Disposable {
   readonly #deadline: AbortSignal | undefined;
+  readonly #tried: OpenBackendOptions["tried"] | undefined;
   #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #host: Host | null = null;
 
-  constructor(deadline?: AbortSignal) {
+  constructor(deadline?: AbortSignal, tried?: OpenBackendOptions["tried"]) {
     this.#deadline = deadline;
+    this.#tried = tried;
   }
 
   /** Aborts when the host of now has had its time, or the login. */
@@ -172,14 +178,28 @@ class Attempt implements Disposable {
   }
 
   /** The next host begins. */
-  begin(timeoutMs: number): AbortSignal {
+  begin(host: Host, timeoutMs: number): AbortSignal {
+    this.#over(false);
+    this.#host = host;
     const controller = this.#controller = new AbortController();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => controller.abort(new ConnectTimeout()), timeoutMs);
     return this.signal;
   }
 
+  /** The host of now will do. */
+  succeeded(): void {
+    this.#over(true);
+  }
+
   [Symbol.dispose](): void {
+    this.#over(false);
     clearTimeout(this.#timer);
+  }
+
+  #over(isReached: boolean): void {
+    if (this.#host === null) return;
+    this.#tried?.(this.#host.kind === "unix" ? this.#host.path : this.#host.host, isReached);
+    this.#host = null;
   }
 }

@@ -13,6 +13,7 @@ import type { AskedFor } from "./observe/events.ts";
 import { Relay } from "./relay/relay.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
+import { Stages } from "./stages.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
@@ -64,6 +65,7 @@ export class Entrance {
   readonly #end = new AbortController();
   #asked: AskedFor = {};
   #method?: MethodName;
+  readonly #stages: Stages;
   /** The token, once it goes to a backend, which may say it again. */
   #passedOn?: Secret;
 
@@ -71,6 +73,7 @@ export class Entrance {
     this.#settings = settings;
     this.#house = house;
     this.#chronicle = chronicle;
+    this.#stages = new Stages(house.now);
     this.#listener = listener;
     this.#clientPeer = stream.peer;
     this.#client = new Channel(stream, this.#end.signal, this.#trace("client", ["B", "F"]));
@@ -108,7 +111,10 @@ export class Entrance {
         const request = readSessionRequest(opening.parameters, this.#settings.parameters);
         this.#asked = askedFor(request);
         const admission = await this.#authenticate(request);
-        const backend = await this.#logIn(admission, { request, ...opening });
+        const backend = await this.#stages.time(
+          "backend",
+          () => this.#logIn(admission, { request, ...opening }),
+        );
         return await this.#letIn(backend, { admission, request, ...opening });
       }
     }
@@ -120,7 +126,8 @@ export class Entrance {
       const begun = isDirect ? this.#client.takeBuffered() : undefined;
       const asksForCertificate = clientCertificates.demand !== "none";
       const options = { certificate: certificate!, asksForCertificate, begun, signal: this.#end.signal };
-      this.#client.attach(await acceptTlsOver(this.#client.detach(), options));
+      const begin = () => acceptTlsOver(this.#client.detach(), options);
+      this.#client.attach(await this.#stages.time("tls", begin));
       this.#chronicle.note({ kind: "tls_established", isDirect });
       // Only now, so that whoever is refused is told why.
       checkClientCertificate(this.#client.stream.tls!, {
@@ -154,10 +161,8 @@ export class Entrance {
     const judge = answer(judgeToken, async (token) => {
       // Once more: others like it may have failed while this one was asked for its token.
       failedLogins.check(suspect);
-      const verdict = await admit(token, {
-        ...{ request, presentation, settings: this.#settings },
-        nowMs: this.#house.wallClock(),
-      });
+      const about = { request, presentation, settings: this.#settings, nowMs: this.#house.wallClock() };
+      const verdict = await this.#stages.time("token", () => admit(token, about));
       if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
       // An issuer that is down is nobody's guess.
       else if (verdict.blame === "frontend") await this.#countFailure(suspect);
@@ -189,6 +194,8 @@ export class Entrance {
       signal: this.#end.signal,
       trace: this.#trace("backend", ["F", "B"]),
       isBesideConn: this.#client.stream instanceof ConnStream,
+      tried: (host, isReached) =>
+        this.#chronicle.note({ kind: "backend_tried", backend: access.name, host, isReached }),
     });
   }
 
@@ -218,7 +225,8 @@ export class Entrance {
       encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
     ]);
     this.#end.signal.throwIfAborted();
-    const login = { method: this.#method!, ...factsOf(admission), durationMs: this.#chronicle.elapsedMs };
+    const times = { durationMs: this.#chronicle.elapsedMs, stages: this.#stages.over };
+    const login = { method: this.#method!, ...factsOf(admission), ...times };
     this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...login });
     resources.use(this.#client.detach());
     const access = this.#settings.backends.get(admission.decision.backend)!;
@@ -233,9 +241,20 @@ export class Entrance {
   }
 
   async #refuse(error: PgError): Promise<void> {
-    const { sqlstate, message, reason, blame, cause } = error;
+    const { sqlstate, message, reason, fault, blame, cause } = error;
     const durationMs = this.#chronicle.elapsedMs;
-    const refusal = { sqlstate, message, reason, blame, cause, method: this.#method, durationMs };
+    const stages = this.#stages.over;
+    const refusal = {
+      sqlstate,
+      message,
+      reason,
+      fault,
+      blame,
+      cause,
+      method: this.#method,
+      durationMs,
+      stages,
+    };
     // What every login by OAUTHBEARER begins with is no refusal, though on the wire it looks like one.
     if (error instanceof DiscoveryAnswered) {
       this.#chronicle.note({ kind: "discovery_answered", asked: this.#asked, durationMs });

@@ -80,8 +80,9 @@ export class Session {
     else tenure.review();
     this.#settings = null;
     const result = await running;
+    const { backend } = stay.granted;
     const durationMs = this.#chronicle.elapsedMs;
-    this.#chronicle.note({ kind: "session_ended", durationMs, ...explained(result) });
+    this.#chronicle.note({ kind: "session_ended", backend, durationMs, ...explained(result) });
   }
 }
 

@@ -58,9 +58,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "type chronicle",
       "type session_settings",
       "type observe/events",
+      "stages",
       ...SPEECH,
     ],
   ],
+  stages: ["type observe/events"],
   // How long a session may stay: the rules are asked once more, with no connection at hand.
   tenure: [
     ...[

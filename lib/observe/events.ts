@@ -39,6 +39,14 @@ export type SessionEvent =
       readonly issuer: string;
       readonly asked: AskedFor;
     }
+    /** A host of a backend was dialled and logged in at, or that came to nothing: then the next one may be tried. */
+    | {
+      readonly kind: "backend_tried";
+      readonly backend: string;
+      /** Its name or address without the port, or the path of its socket; as configured. */
+      readonly host: string;
+      readonly isReached: boolean;
+    }
     /** A client by OAUTHBEARER has asked where to get a token: no failed login, though it ends like one. */
     | { readonly kind: "discovery_answered"; readonly asked: AskedFor; readonly durationMs: number }
     | (LoginRefusal & { readonly kind: "login_refused"; readonly asked: AskedFor })
@@ -47,6 +55,18 @@ export type SessionEvent =
     | { readonly kind: "reintrospection_failed"; readonly issuer: string }
     | (Ending & { readonly kind: "session_ended" })
   );
+
+/** A part of a login, and the time it took. */
+export interface LoginStage {
+  /**
+   * `tls`: the handshake with the client. `token`: whether the token is good and which rule lets its bearer in. `backend`:
+   * to reach the backend and log in there.
+   */
+  readonly name: "tls" | "token" | "backend";
+  /** From the connection's acceptance to its beginning. */
+  readonly startedMs: number;
+  readonly durationMs: number;
+}
 
 /** Why a login came to nothing. */
 export interface LoginRefusal {
@@ -57,9 +77,13 @@ export interface LoginRefusal {
   readonly message: string;
   /** What it was not told. */
   readonly reason?: string;
+  /** One word of a few, where it says more than the SQLSTATE: what is wrong with the token, the limit that was hit. */
+  readonly fault?: string;
   readonly blame: "frontend" | "backend" | "issuer" | "operator" | "proxy";
   readonly cause?: unknown;
   readonly durationMs: number;
+  /** Those it got to; the last one may have failed. */
+  readonly stages: readonly LoginStage[];
 }
 
 /** A login that succeeded, at the backend too. */
@@ -78,11 +102,13 @@ export interface Login {
   readonly database: string;
   /** From the connection's acceptance. */
   readonly durationMs: number;
+  readonly stages: readonly LoginStage[];
 }
 
 /** How a session that had been logged in came to its end. */
 export interface Ending {
   readonly how: "client_left" | "client_lost" | "backend_left" | "ended_by_policy" | "failed";
+  readonly backend: string;
   readonly durationMs: number;
   /** From the client to the backend. */
   readonly bytesIn: number;

@@ -39,6 +39,11 @@ function entryOfSession(event: SessionEvent): LogEntry {
         fields: { ...who, method, issuer, ...askedFields(asked) },
       };
     }
+    case "backend_tried": {
+      const { backend, host, isReached } = event;
+      const fields = { ...who, backend, host, reached: isReached };
+      return { level: "debug", message: "backend tried", fields };
+    }
     case "discovery_answered": {
       const fields = { ...who, ...askedFields(event.asked), duration_ms: event.durationMs };
       return { level: "debug", message: "client told where tokens come from", fields };

@@ -26,6 +26,7 @@ const authenticated: SessionEvent = {
   backend: "orders",
   database: "orders",
   durationMs: 12,
+  stages: [],
 };
 
 const refused: SessionEvent = {
@@ -37,6 +38,7 @@ const refused: SessionEvent = {
   reason: "rules[0] does not match the claim sub",
   blame: "frontend",
   durationMs: 3,
+  stages: [],
 };
 
 Deno.test("openLog() writes a login as one text line", () => {
@@ -158,7 +160,15 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     "debug token accepted connection=7 client_address=192.0.2.1:50000 method=jwt_password issuer=corp",
   ],
   [
-    { connection, kind: "session_ended", how: "client_left", durationMs: 5, bytesIn: 1, bytesOut: 2 },
+    {
+      connection,
+      kind: "session_ended",
+      backend: "orders",
+      how: "client_left",
+      durationMs: 5,
+      bytesIn: 1,
+      bytesOut: 2,
+    },
     "info session ended connection=7 client_address=192.0.2.1:50000 how=client_left duration_ms=5 bytes_in=1 bytes_out=2",
   ],
   [
@@ -191,7 +201,13 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
   ],
   [
     {
-      ...{ connection, kind: "session_ended", how: "ended_by_policy", reason: "its time is over" },
+      ...{
+        connection,
+        kind: "session_ended",
+        backend: "orders",
+        how: "ended_by_policy",
+        reason: "its time is over",
+      },
       ...{ durationMs: 5, bytesIn: 1, bytesOut: 2 },
     },
     "info session ended connection=7 client_address=192.0.2.1:50000 how=ended_by_policy" +
