@@ -1,4 +1,5 @@
-import { Mistake } from "./mistake.ts";
+import * as v from "valibot";
+import { Mistake, parsedBy } from "./mistake.ts";
 
 /** An IP address as a number. */
 export interface IpAddress {
@@ -40,11 +41,45 @@ export function parseNetwork(text: string): Network {
   return { family, value, hostBits };
 }
 
+/** An array of networks in the configuration. */
+export const networks = v.array(
+  v.pipe(v.string("must be text in quotes"), parsedBy(parseNetwork)),
+  "must be an array of networks",
+);
+
 /** Reads an IP address; an IPv4 client of an IPv6 listener (`::ffff:192.0.2.1`) has its IPv4 address. */
 export function parseIpAddress(text: string): IpAddress | undefined {
   // A link-local address names the interface it was reached by: fe80::1%eth0.
   const bytes = bytesOf(text.replace(/(?<=:.*)%.*$/, ""));
   return bytes === undefined ? undefined : addressOf(bytes);
+}
+
+/** The address of four bytes or sixteen, in network byte order; of an IPv4 address in IPv6 form, the IPv4 address. */
+export function ipAddressFrom(bytes: Uint8Array): IpAddress {
+  return addressOf([...bytes]);
+}
+
+/** The sixteen bytes of an address in network byte order: of an IPv4 address, in its IPv6 form (`::ffff:192.0.2.1`). */
+export function ipv6BytesOf({ family, value }: IpAddress): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  const whole = family === 6 ? value : 0xffff_0000_0000n | value;
+  view.setBigUint64(0, whole >> 64n);
+  view.setBigUint64(8, BigInt.asUintN(64, whole));
+  return bytes;
+}
+
+/**
+ * An address in the one form it is written in here, as by the runtime: two texts are the same address only if they are equal.
+ *
+ * @see RFC 5952 section 4
+ */
+export function formatIpAddress(address: IpAddress): string {
+  const bytes = ipv6BytesOf(address);
+  if (address.family === 4) return bytes.slice(12).join(".");
+  const groups = bytes.toHex().match(/.{4}/g)!;
+  // URLs have IPv6 addresses in the same form, and the runtime makes it.
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }
 
 /** Whether an address is in one of the networks; what is no IP address, as the path of a Unix socket, is in none. */

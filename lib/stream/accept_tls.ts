@@ -30,7 +30,7 @@ export interface AcceptTlsOptions {
  * @throws {PgError} 08P01 when the handshake fails
  */
 export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOptions): Promise<ByteStream> {
-  const { peer } = stream;
+  const { peer, local } = stream;
   const isDirect = options.begun !== undefined;
   const carrier = socketOf(stream, options.begun);
   const socket = new TLSSocket(carrier, {
@@ -54,7 +54,7 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
       `direct TLS connection without ALPN protocol "${ALPN_PROTOCOL}"`,
     );
   }
-  return new NodeStream(socket, { peer, carrier });
+  return new NodeStream(socket, { peer, local, carrier });
 }
 
 /** Settles when the handshake of `socket` is over, one way or the other. */

@@ -2,7 +2,7 @@
 // In: sockets of the runtime. Out: a `ByteStream`, whatever carries it, and the driver that lets a dialogue speak over one.
 // Chapter: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
 
-/** Where the other end is, as logs and rules see it. */
+/** Where an end is, as logs and rules see it. */
 export interface PeerAddress {
   /** An IP address without port or brackets, or the path of a Unix socket. */
   readonly address: string;
@@ -41,7 +41,10 @@ export class StreamBroken extends Error {
  * and who awaits `write` is slowed down by the peer.
  */
 export interface ByteStream extends Disposable {
-  readonly peer: PeerAddress;
+  /** Whose connection it is: the other end, or who that one has come for, once its PROXY header has said so. */
+  peer: PeerAddress;
+  /** What that one has connected to, or, where we have dialled, our own end. */
+  local: PeerAddress;
   /** `null` outside TLS. */
   readonly tls: TlsDetails | null;
 

@@ -80,6 +80,18 @@ export class Channel implements Disposable {
     return this.#stream !== null;
   }
 
+  /** Receives what stands in front of all messages, its own `length` of bytes; `null` when the peer leaves without a word. */
+  async receiveFirst<T extends { readonly length: number }>(
+    decode: (bytes: Uint8Array) => T | null,
+  ): Promise<T | null> {
+    if (!await this.#hasBegun()) return null;
+    for (;;) {
+      const found = this.#framing.takeBy(decode);
+      if (found !== null) return found;
+      await this.#untilMore();
+    }
+  }
+
   /** Takes the bytes received that no message has used. */
   takeBuffered(): Uint8Array {
     return this.#framing.takeAll();
@@ -124,8 +136,7 @@ export class Channel implements Disposable {
         await this.#untilBuffered();
         return this.#framing.takeByte();
       case "peekByte":
-        if (this.#framing.buffered === 0 && !await this.#readMore().catch(isGone)) return null;
-        return this.#framing.peek();
+        return await this.#hasBegun() ? this.#framing.peek() : null;
       case "nothingBuffered":
         if (this.#framing.buffered > 0) {
           throw protocolViolation(`received data after ${ask.after}, outside TLS`);
@@ -138,6 +149,10 @@ export class Channel implements Disposable {
         return await this.#wait(Promise.resolve(answer.by(ask.input)));
       }
     }
+  }
+
+  async #hasBegun(): Promise<boolean> {
+    return this.#framing.buffered > 0 || await this.#readMore().catch(isGone);
   }
 
   async #receive<M>(expected: readonly Message<M>[]): Promise<M> {

@@ -1,3 +1,4 @@
+import { plainAddress } from "../address.ts";
 import { type ByteStream, type PeerAddress, StreamBroken } from "./byte_stream.ts";
 
 /** A read buffer begins small, because an idle session holds one each way; it grows while reads come back full. */
@@ -13,7 +14,8 @@ const SMALL_READS_TO_SHRINK = 64;
  * It reads into one buffer again and again, so a chunk is good only until the next `read`.
  */
 export class ConnStream implements ByteStream {
-  readonly peer: PeerAddress;
+  peer: PeerAddress;
+  local: PeerAddress;
   readonly tls = null;
   readonly lendsChunks = true;
   readonly keepsChunks = false;
@@ -28,6 +30,7 @@ export class ConnStream implements ByteStream {
   constructor(conn: Deno.Conn, peer: PeerAddress) {
     this.#conn = conn;
     this.peer = peer;
+    this.local = addressOf(conn.localAddr);
   }
 
   async read(): Promise<Uint8Array | null> {
@@ -88,4 +91,9 @@ export class ConnStream implements ByteStream {
     this.#buffer = new Uint8Array(SMALL_BUFFER);
     this.#smallReads = 0;
   }
+}
+
+function addressOf(addr: Deno.Addr): PeerAddress {
+  if ("hostname" in addr) return { address: plainAddress(addr.hostname), port: addr.port };
+  return { address: "path" in addr ? addr.path : "", port: 0 };
 }

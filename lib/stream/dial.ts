@@ -99,7 +99,7 @@ async function dialSocket(endpoint: Endpoint, signal: AbortSignal): Promise<Byte
  * @throws {PgError} 08001 when the handshake fails or the certificate is not good
  */
 export async function secureBackend(stream: ByteStream, tls: BackendTls): Promise<ByteStream> {
-  const { peer } = stream;
+  const { peer, local } = stream;
   const carrier = socketOf(stream);
   const socket = connectTls(secureOptions(carrier, tls));
   try {
@@ -115,7 +115,7 @@ export async function secureBackend(stream: ByteStream, tls: BackendTls): Promis
       "it did not choose the protocol postgresql by ALPN",
     );
   }
-  return new NodeStream(socket, { peer, carrier });
+  return new NodeStream(socket, { peer, local, carrier });
 }
 
 function secureOptions(socket: Socket, tls: BackendTls): ConnectionOptions {

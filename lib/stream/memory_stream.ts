@@ -14,12 +14,14 @@ class MemoryStream implements ByteStream {
   readonly tls = null;
   readonly lendsChunks = false;
   readonly keepsChunks = true;
-  readonly peer: PeerAddress;
+  peer: PeerAddress;
+  local: PeerAddress;
   readonly #incoming: Pipe;
   readonly #outgoing: Pipe;
 
   constructor(address: string, incoming: Pipe, outgoing: Pipe) {
     this.peer = { address, port: 0 };
+    this.local = { address: "here", port: 0 };
     this.#incoming = incoming;
     this.#outgoing = outgoing;
   }

@@ -10,13 +10,15 @@ export const KEEP_ALIVE_MS = 60_000;
 export interface NodeStreamOptions {
   /** Default: what the socket says. */
   readonly peer?: PeerAddress;
+  readonly local?: PeerAddress;
   /** Inside TLS, the socket that the records come by. */
   readonly carrier?: Socket;
 }
 
 /** A {@link ByteStream} over a socket of `node:net` or `node:tls`. */
 export class NodeStream implements ByteStream {
-  readonly peer: PeerAddress;
+  peer: PeerAddress;
+  local: PeerAddress;
   readonly lendsChunks = false;
   readonly keepsChunks = true;
   readonly #socket: Socket;
@@ -30,10 +32,14 @@ export class NodeStream implements ByteStream {
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(socket: Socket, { peer = peerOf(socket), carrier }: NodeStreamOptions = {}) {
+  constructor(
+    socket: Socket,
+    { peer = peerOf(socket), local = localOf(socket), carrier }: NodeStreamOptions = {},
+  ) {
     this.#socket = socket;
     this.#carrier = carrier ?? null;
     this.peer = peer;
+    this.local = local;
     // The end may have come already, behind the last bytes of a handshake; it is not told twice.
     this.#hasEnded = socket.readableEnded;
     this.#isClosed = socket.closed;
@@ -170,6 +176,10 @@ const WRITTEN = Promise.resolve();
 
 function peerOf(socket: Socket): PeerAddress {
   return { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+}
+
+function localOf(socket: Socket): PeerAddress {
+  return { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
 }
 
 function tlsDetails(socket: TLSSocket): TlsDetails {

@@ -58,6 +58,13 @@ export class Framing {
     return this.buffered === 0 ? undefined : this.#take(1)[0];
   }
 
+  /** Takes what a decoder has found in front, `length` bytes of it; `null` when that is not complete yet. */
+  takeBy<T extends { readonly length: number }>(decode: (bytes: Uint8Array) => T | null): T | null {
+    const found = decode(this.#bytes);
+    if (found !== null) this.#take(found.length);
+    return found;
+  }
+
   /** Takes everything that is buffered. */
   takeAll(): Uint8Array<ArrayBuffer> {
     return this.#take(this.buffered);
