@@ -3,13 +3,14 @@ import type { Configuration } from "./config/configuration.ts";
 import { PgError } from "./errors.ts";
 import { Discoveries } from "./limits/discoveries.ts";
 import { FailedLogins } from "./limits/failed_logins.ts";
+import type { Census } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
 import { CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { CannotServe, checkListeners, openListener } from "./listening.ts";
-import type { ListenAddress } from "./stream/listen_schema.ts";
+
 import { ConnListener } from "./stream/conn_listener.ts";
 import { Listener } from "./stream/listener.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
@@ -84,6 +85,13 @@ export class Proxy implements AsyncDisposable {
   /** How many connections there are, whatever they are doing. */
   get connectionCount(): number {
     return this.#sessions.size;
+  }
+
+  /** What its connections are doing at this moment. */
+  census(): Pick<Census, "logins" | "sessions"> {
+    const standings = [...this.#sessions.keys()].map(({ standing }) => standing);
+    const sessions = standings.filter((standing) => standing !== null);
+    return { logins: standings.length - sessions.length, sessions };
   }
 
   /**
@@ -178,6 +186,7 @@ function settingsOf(
     clientCertificates: clientCertificatePolicy(listen.client_certificate, listen.clientAuthorities),
     allowsPlaintext: listen.insecure_plaintext,
     loginTimeoutMs: listen.login_timeout,
+    balancers: listen.proxy_protocol,
     parameters: { allowed: new Set(startup.parameters), dropped: new Set(startup.ignore_parameters) },
     policy,
     backends,

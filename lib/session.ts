@@ -53,6 +53,12 @@ export class Session {
     return this.#login;
   }
 
+  /** What it is doing, and what it has carried so far; `null` unless it has been let in and is not over. */
+  get standing() {
+    if (this.#relay === null) return null;
+    return { backend: this.#tenure!.backend, ...this.#relay.standing };
+  }
+
   /** A deny list has changed: may it stay? A login under way is asked when it is over. */
   check(): void {
     this.#tenure?.check();
@@ -80,7 +86,9 @@ export class Session {
     else tenure.review();
     this.#settings = null;
     const result = await running;
-    const { backend } = stay.granted;
+    // From here on its bytes are told by its end, and must not be counted twice.
+    this.#relay = null;
+    const { backend } = tenure;
     const durationMs = this.#chronicle.elapsedMs;
     this.#chronicle.note({ kind: "session_ended", backend, durationMs, ...explained(result) });
   }

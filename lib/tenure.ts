@@ -57,6 +57,11 @@ export class Tenure implements Disposable {
     this.#planToAsk();
   }
 
+  /** The name of the backend it is at. */
+  get backend(): string {
+    return this.#stay.granted.backend;
+  }
+
   /** The session begins, or something has changed that does not concern the rules: a deny list, or the time. */
   check(): void {
     if (this.#isOver) return;

@@ -14,6 +14,15 @@ const B_COPY_IN_RESPONSE = 0x47; // G
 const B_COPY_BOTH_RESPONSE = 0x57; // W
 const B_ERROR_RESPONSE = 0x45; // E
 
+const STATES = {
+  I: "idle",
+  T: "idle in transaction",
+  E: "idle in transaction (aborted)",
+} as const satisfies Record<TransactionStatus, string>;
+
+/** What a session is doing. */
+export type SessionState = "active" | typeof STATES[TransactionStatus];
+
 const STATUS: { readonly [byte: number]: TransactionStatus } = { 0x49: "I", 0x54: "T", 0x45: "E" };
 
 /**
@@ -53,6 +62,12 @@ export class Activity {
   /** Quiet, and outside a transaction: the session can be ended and nothing is lost. */
   get isIdle(): boolean {
     return this.isQuiet && this.#status === "I";
+  }
+
+  /** What the session is doing, in the words of the view `pg_stat_activity`. */
+  get state(): SessionState {
+    if (!this.isQuiet) return "active";
+    return STATES[this.#status];
   }
 
   /** A mark on everything asked so far, for {@link isPast}. */

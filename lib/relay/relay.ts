@@ -97,6 +97,11 @@ export class Relay {
     });
   }
 
+  /** What the session is doing, and how many bytes it has carried so far. */
+  get standing() {
+    return { state: this.activity.state, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
+  }
+
   /** Runs until both ends are closed, as far as they can be. */
   async run(): Promise<RelayResult> {
     await Promise.all([this.#carryFromClient(), this.#carryFromBackend()]);

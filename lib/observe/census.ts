@@ -1,0 +1,36 @@
+/** What is so at one moment, counted when it is asked for. */
+export interface Census {
+  /** Connections whose login is not over. */
+  readonly logins: number;
+  /** Each session that has been let in. */
+  readonly sessions: Iterable<SessionStanding>;
+  readonly keySets: Iterable<KeySetStanding>;
+  readonly certificates: Iterable<CertificateStanding>;
+}
+
+/** What a session is doing, and what it has carried so far. */
+export interface SessionStanding {
+  readonly backend: string;
+  /** As the view `pg_stat_activity` has it. */
+  readonly state: "active" | "idle" | "idle in transaction" | "idle in transaction (aborted)";
+  /** From the client to the backend. */
+  readonly bytesIn: number;
+  /** From the backend to the client. */
+  readonly bytesOut: number;
+}
+
+/** The keys of an issuer. */
+export interface KeySetStanding {
+  readonly issuer: string;
+  readonly keys: number;
+  /** Since they were fetched, in milliseconds; keys from files have no age. */
+  readonly ageMs?: number;
+}
+
+/** A certificate that the proxy shows to somebody. */
+export interface CertificateStanding {
+  /** Where it is in the configuration: `listen.certificate`. */
+  readonly certificate: string;
+  /** In milliseconds since 1970; of a chain, the first end in it. */
+  readonly expiresAtMs: number;
+}
