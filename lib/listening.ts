@@ -1,6 +1,6 @@
 import type { Configuration } from "./config/configuration.ts";
+import type { ListenAddress } from "./listen_address.ts";
 import type { ConnListener } from "./stream/conn_listener.ts";
-import type { ListenAddress } from "./stream/listen_schema.ts";
 import type { Listener, ListenerEvents } from "./stream/listener.ts";
 
 /** Why a proxy cannot serve, as a sentence that says what to do. */

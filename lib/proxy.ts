@@ -9,8 +9,8 @@ import { CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
+import type { ListenAddress } from "./listen_address.ts";
 import { CannotServe, checkListeners, openListener } from "./listening.ts";
-
 import { ConnListener } from "./stream/conn_listener.ts";
 import { Listener } from "./stream/listener.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";

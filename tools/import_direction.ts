@@ -11,6 +11,7 @@ const LEAVES = [
   "printable",
   "address",
   "network",
+  "listen_address",
   "der",
   "b64token",
 ];
@@ -40,7 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type config/*",
     ...LEAVES,
   ],
-  listening: ["type stream", "type config/*"],
+  listening: ["type stream", "type config/*", "type listen_address"],
   session: [
     "entrance",
     "chronicle",
@@ -80,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
   session_settings: [
     ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],
-    ...["type authenticate", "type limits", "type observe/events"],
+    ...["type authenticate", "type limits", "type observe/events", "type network"],
   ],
   admission: [
     ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],
@@ -122,6 +123,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   der: [],
   b64token: [],
   network: ["mistake"],
+  listen_address: ["network"],
   claims: ["mistake"],
   duration: [],
 };

@@ -1,40 +1,15 @@
-import { isIP } from "node:net";
 import * as v from "valibot";
 import { duration } from "../duration.ts";
-
-/** Where to listen: a host and a port, already taken apart. */
-export interface ListenAddress {
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-}
+import { listenAddresses } from "../listen_address.ts";
+import { networks } from "../network.ts";
 
 /** A PasswordMessage has room for this much: its 65535 bytes count its length and its final zero. */
 const MAX_TOKEN_BYTES = 65530;
 
 const TOKEN_BYTES_MESSAGE = "must be a whole number of bytes from 256 to 65530";
 
-const ADDRESS_MESSAGE = 'must be an IP address and a port, such as "127.0.0.1:6432" or "[::]:6432"';
-
-const address = v.pipe(
-  v.string(ADDRESS_MESSAGE),
-  v.rawTransform<string, ListenAddress>(({ dataset, addIssue, NEVER }) => {
-    // No names: what one stands for is known only when it is looked up, and Deno asks permission for that.
-    const [, ipv6 = "", ipv4 = "", digits] = /^(?:\[(.+)\]|(.+)):(\d{1,5})$/.exec(dataset.value) ?? [];
-    const port = Number(digits);
-    if (isIP(ipv6) === 6 || isIP(ipv4) === 4) {
-      if (port <= 65535) return { host: ipv6 || ipv4, port };
-    }
-    addIssue({ message: ADDRESS_MESSAGE });
-    return NEVER;
-  }),
-);
-
 const table = v.strictObject({
-  address: v.optional(
-    v.union([v.pipe(v.array(address), v.minLength(1, ADDRESS_MESSAGE)), address], ADDRESS_MESSAGE),
-    "127.0.0.1:6432",
-  ),
+  address: v.optional(listenAddresses(6432), "127.0.0.1:6432"),
   certificate: v.optional(v.string("must be the path of a PEM file with the certificate and its chain")),
   private_key: v.optional(v.string("must be the path of a PEM file with the private key")),
   minimum_tls_version: v.optional(
@@ -57,6 +32,8 @@ const table = v.strictObject({
     16384,
   ),
   login_timeout: v.optional(duration({ minMs: 100 }), "30s"),
+  /** Peers whose connections begin with a PROXY header; nobody else's may. */
+  proxy_protocol: v.optional(networks, []),
 });
 
 /** What the checks over several keys read. */
