@@ -7,7 +7,7 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 
 /** What happens in one connection's life, told to the observer with whose it is. */
 export class Chronicle {
-  readonly #connection: SessionEvent["connection"];
+  #connection: SessionEvent["connection"];
   readonly #house: SessionHouse;
   readonly #startedMs: number;
 
@@ -18,6 +18,12 @@ export class Chronicle {
     this.#connection = { id, clientAddress: formatAddress(address, port) };
     this.#house = house;
     this.#startedMs = house.now();
+  }
+
+  /** The connection has turned out to be this one's, who has come by the peer known so far. */
+  introduce({ address, port }: PeerAddress): void {
+    const { id, clientAddress: via } = this.#connection;
+    this.#connection = { id, clientAddress: formatAddress(address, port), via };
   }
 
   /** Milliseconds since the connection was accepted. */

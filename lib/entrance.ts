@@ -22,6 +22,7 @@ import { checkClientCertificate } from "./stream/client_certificate.ts";
 import { ConnStream } from "./stream/conn_stream.ts";
 import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
+import { receiveProxyHeader, withUnexpectedHeader } from "./stream/proxied_client.ts";
 import type { ByteStream, PeerAddress } from "./stream/byte_stream.ts";
 import { authentication } from "./wire/authentication.ts";
 import { backendKeyData, readyForQuery } from "./wire/backend.ts";
@@ -60,7 +61,8 @@ export class Entrance {
   readonly #chronicle: Chronicle;
   readonly #listener: string;
   readonly #client: Channel;
-  readonly #clientPeer: PeerAddress;
+  /** Who is at the other end of the connection: the client, or a balancer. */
+  readonly #via: PeerAddress;
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #end = new AbortController();
   #asked: AskedFor = {};
@@ -75,7 +77,7 @@ export class Entrance {
     this.#chronicle = chronicle;
     this.#stages = new Stages(house.now);
     this.#listener = listener;
-    this.#clientPeer = stream.peer;
+    this.#via = stream.peer;
     this.#client = new Channel(stream, this.#end.signal, this.#trace("client", ["B", "F"]));
   }
 
@@ -93,13 +95,18 @@ export class Entrance {
     }
   }
 
+  /** The client, or the balancer until that has said who it is. */
+  get #peer(): PeerAddress {
+    return this.#client.stream.peer;
+  }
+
   /** Ends the login from our side, with the reason for the client. */
   end(error: PgError): void {
     this.#end.abort(error);
   }
 
   async #login(): Promise<LetIn | null> {
-    this.#chronicle.note({ kind: "connection_opened" });
+    await this.#meet();
     const opening = await this.#open();
     switch (opening.kind) {
       case "silence":
@@ -120,7 +127,18 @@ export class Entrance {
     }
   }
 
-  #open(): Promise<Opening> {
+  /** Who has come? Where a balancer has brought somebody, that is for its PROXY header to say. */
+  async #meet(): Promise<void> {
+    const { stream } = this.#client;
+    try {
+      await receiveProxyHeader(this.#client, this.#settings.balancers);
+    } finally {
+      if (stream.peer !== this.#via) this.#chronicle.introduce(stream.peer);
+      this.#chronicle.note({ kind: "connection_opened" });
+    }
+  }
+
+  async #open(): Promise<Opening> {
     const { certificate, clientCertificates, allowsPlaintext } = this.#settings;
     const upgrade = answer(acceptTls, async ({ isDirect }) => {
       const begun = isDirect ? this.#client.takeBuffered() : undefined;
@@ -135,15 +153,19 @@ export class Entrance {
         nowMs: this.#house.wallClock(),
       });
     });
-    return this.#client.converse(openConversation({ offersTls: certificate !== null, allowsPlaintext }), [
-      upgrade,
-    ]);
+    const opening = openConversation({ offersTls: certificate !== null, allowsPlaintext });
+    try {
+      return await this.#client.converse(opening, [upgrade]);
+    } catch (error) {
+      const about = { channel: this.#client, via: this.#via.address, balancers: this.#settings.balancers };
+      throw withUnexpectedHeader(error, about);
+    }
   }
 
   async #authenticate(request: SessionRequest): Promise<Admission> {
     const { failedLogins, discoveries } = this.#house;
     const { user, database } = request;
-    const clientAddress = this.#clientPeer.address;
+    const clientAddress = this.#peer.address;
     const { tls } = this.#client.stream;
     const serverName = tls?.serverName ?? null;
     const listener = this.#listener;
@@ -188,7 +210,7 @@ export class Entrance {
     about: { readonly request: SessionRequest; readonly protocolVersion: ProtocolVersion },
   ): Promise<OpenedBackend> {
     const access = this.#settings.backends.get(admission.decision.backend)!;
-    const login = backendLoginOf(admission, { ...about, access, client: this.#clientPeer });
+    const login = backendLoginOf(admission, { ...about, access, client: this.#peer });
     this.#passedOn = login.token;
     return openBackend(login, {
       signal: this.#end.signal,
@@ -216,7 +238,7 @@ export class Entrance {
       canceller,
       chronicle: this.#chronicle,
     });
-    const key = resources.use(this.#house.cancelKeys.issue(relay, this.#clientPeer.address, protocolVersion));
+    const key = resources.use(this.#house.cancelKeys.issue(relay, this.#peer.address, protocolVersion));
     await this.#client.say([
       encodeMessage(authentication, { kind: "AuthenticationOk" }),
       ...reached.forwarded,
@@ -235,7 +257,7 @@ export class Entrance {
 
   /** A CancelRequest has no answer, whatever comes of it. */
   async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
-    const session = this.#house.cancelKeys.find(processId, secretKey, this.#clientPeer.address);
+    const session = this.#house.cancelKeys.find(processId, secretKey, this.#peer.address);
     this.#chronicle.note({ kind: "cancel_requested", isKnown: session !== undefined });
     await session?.cancelQuery();
   }

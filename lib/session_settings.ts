@@ -3,6 +3,7 @@ import type { Policy } from "./authorize/policy.ts";
 import type { BackendAccess } from "./backend_link.ts";
 import type { Discoveries } from "./limits/discoveries.ts";
 import type { FailedLogins } from "./limits/failed_logins.ts";
+import type { Network } from "./network.ts";
 import type { Observer } from "./observe/events.ts";
 import type { CancelKeys } from "./relay/cancel_keys.ts";
 import type { ParameterPolicy } from "./startup/session_request.ts";
@@ -18,6 +19,8 @@ export interface SessionSettings {
   /** `insecure_plaintext`. */
   readonly allowsPlaintext: boolean;
   readonly loginTimeoutMs: number;
+  /** Peers whose connections begin with a PROXY header; nobody else's may. */
+  readonly balancers: readonly Network[];
   readonly parameters: ParameterPolicy;
   readonly policy: Policy;
   /** By name; every rule's backend is among them. */

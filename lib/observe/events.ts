@@ -13,6 +13,8 @@ export interface ConnectionFacts {
   readonly id: number;
   /** `ip:port` or `[v6]:port`. */
   readonly clientAddress: string;
+  /** Where it has come in by a balancer, whose PROXY header has named the client: that one's, in the same form. */
+  readonly via?: string;
 }
 
 /** What a client asked for in its StartupMessage: all of it is the client's word. */

@@ -163,8 +163,8 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
   }
 }
 
-function connectionFields({ id, clientAddress }: ConnectionFacts) {
-  return { connection: id, client_address: clientAddress };
+function connectionFields({ id, clientAddress, via }: ConnectionFacts) {
+  return { connection: id, client_address: clientAddress, via };
 }
 
 function askedFields({ user, database, applicationName }: AskedFor) {
