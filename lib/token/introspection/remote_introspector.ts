@@ -51,6 +51,8 @@ export class RemoteIntrospector implements Introspector {
   readonly #breaker: Breaker;
   #endpoint?: Promise<URL>;
   #isRefused = false;
+  /** A question about a token of ours is under way. */
+  #trial?: Promise<void>;
 
   constructor(options: RemoteIntrospectorOptions) {
     this.#options = options;
@@ -92,7 +94,7 @@ export class RemoteIntrospector implements Introspector {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled(this.#underWay.values());
+    await Promise.allSettled([...this.#underWay.values(), this.#trial]);
     this.#options.close?.();
   }
 
@@ -137,9 +139,24 @@ export class RemoteIntrospector implements Introspector {
       if (!this.#isRefused) report({ kind: "introspection_refused", issuer, problem });
       this.#isRefused = true;
     }
-    if (!this.#breaker.failed()) return;
-    this.#endpoint = undefined;
-    report({ kind: "introspection_stopped", issuer, problem });
+    const hasOpened = this.#breaker.failed();
+    if (hasOpened) {
+      this.#endpoint = undefined;
+      report({ kind: "introspection_stopped", issuer, problem });
+    }
+    if (this.#breaker.refuses) this.#askAboutNothing();
+  }
+
+  /**
+   * It may be a stranger's token that the issuer, or what guards it, fails at: `../../etc/passwd` is one. Whoever sends a few
+   * must not keep everyone else out, so an answer about a token of ours closes the breaker.
+   */
+  #askAboutNothing(): void {
+    this.#trial ??= this.probe()
+      .then((problem) => {
+        if (problem === undefined) this.#answered();
+      }, () => {})
+      .finally(() => this.#trial = undefined);
   }
 
   #unavailable(why: string): TokenRefused {

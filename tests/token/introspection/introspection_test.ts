@@ -132,8 +132,28 @@ Deno.test.each<[string, Become]>([
   assert.equal(endpoint.events.filter(({ kind }) => kind === "introspection_stopped").length, 1);
   endpoint.tell(told());
   assert.equal(await faultOf(verifier, fresh()), "issuer_unavailable");
-  assert.equal(endpoint.requests.length, FAILURES_TO_OPEN);
+  assert.equal(askedByLogins(endpoint), FAILURES_TO_OPEN);
 });
+
+Deno.test.each([400, 403, 500, 503])(
+  "T18 tokens that an issuer answers with %i about keep nobody else out for longer than one question takes",
+  async (status) => {
+    const endpoint = new FakeEndpoint();
+    endpoint.answer = ({ form: { token } }) => {
+      if (token.includes("..")) return Response.json({ error: "access_denied" }, { status });
+      return Response.json(token.startsWith("opaque-") ? told() : { active: false });
+    };
+    await using verifier = await endpoint.verifier();
+    for (let attempt = 0; attempt < FAILURES_TO_OPEN; attempt++) {
+      assert.equal(await faultOf(verifier, `../${fresh()}`), "issuer_unavailable");
+    }
+    const isTold = (what: string) => endpoint.events.some(({ kind }) => kind === what);
+    assert(isTold("introspection_stopped"));
+    await waitUntil(() => isTold("introspection_resumed"), { what: "an answer about a token of our own" });
+    assert.equal((await verifier.verify(fresh())).subject, "alice");
+    assert.equal(endpoint.requests.length, FAILURES_TO_OPEN + 2);
+  },
+);
 
 Deno.test("a dead issuer costs no login its whole deadline: after the first few each is refused at once", async () => {
   const endpoint = new FakeEndpoint();
@@ -142,11 +162,11 @@ Deno.test("a dead issuer costs no login its whole deadline: after the first few 
   const many = Array.from({ length: 20 * MAX_AT_ONCE }, () => faultOf(verifier, fresh()));
   assert.deepEqual(new Set(await Promise.all(many)), new Set(["issuer_unavailable"]));
   // Those in line behind the first were refused without being asked about.
-  assert.equal(endpoint.requests.length, MAX_AT_ONCE);
+  assert.equal(askedByLogins(endpoint), MAX_AT_ONCE);
   const beganMs = performance.now();
   for (let login = 0; login < 100; login++) await faultOf(verifier, fresh());
   assert(performance.now() - beganMs < 100);
-  assert.equal(endpoint.requests.length, MAX_AT_ONCE);
+  assert.equal(askedByLogins(endpoint), MAX_AT_ONCE);
 });
 
 Deno.test("the breaker lets one login try in a period, and an answer lets everyone in again", async () => {
@@ -154,15 +174,15 @@ Deno.test("the breaker lets one login try in a period, and an answer lets everyo
   endpoint.goDown();
   await using verifier = await endpoint.verifier();
   for (let attempt = 0; attempt < FAILURES_TO_OPEN; attempt++) await faultOf(verifier, fresh());
-  const { requests, events } = endpoint;
+  const { events } = endpoint;
 
   endpoint.nowMs += OPEN_FOR_MS - 1;
   await faultOf(verifier, fresh());
-  assert.equal(requests.length, FAILURES_TO_OPEN);
+  assert.equal(askedByLogins(endpoint), FAILURES_TO_OPEN);
 
   endpoint.nowMs += 1;
   await Promise.all(Array.from({ length: 10 }, () => faultOf(verifier, fresh())));
-  assert.equal(requests.length, FAILURES_TO_OPEN + 1);
+  assert.equal(askedByLogins(endpoint), FAILURES_TO_OPEN + 1);
 
   endpoint.nowMs += OPEN_FOR_MS;
   endpoint.tell(told());
@@ -443,3 +463,8 @@ Deno.test("introspectAgain() of an issuer without introspection is unknown", asy
   const token = await sign(KEY);
   assert.equal(await verifier.introspectAgain(token, await verifier.verify(token)), "unknown");
 });
+
+/** How often it was asked for logins: what the proxy asks for itself is about no token of anybody's. */
+function askedByLogins({ requests }: FakeEndpoint): number {
+  return requests.filter(({ form: { token } }) => !token.startsWith("not-a-token-")).length;
+}
