@@ -9,7 +9,7 @@ import { type Target, withIdentity } from "./connect/target.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionSettings } from "./session_settings.ts";
 import type { SessionRequest } from "./startup/session_request.ts";
-import type { PeerAddress } from "./stream/byte_stream.ts";
+import type { ProxiedConnection } from "./stream/proxy_header.ts";
 import type { Presentation } from "./token/presentation.ts";
 import { TokenRefused } from "./token/refused_token.ts";
 import type { VerifiedToken } from "./token/verified_token.ts";
@@ -33,6 +33,8 @@ export interface Stay {
   readonly user: string;
   readonly database: string;
   readonly replication: boolean;
+  /** IP address it comes from. */
+  readonly clientAddress: string;
   readonly granted: Pick<Granted, "backend" | "role" | "database"> & { readonly hosts: Target["hosts"] };
   readonly lifetime: Lifetime;
   /** When it was admitted, in milliseconds since 1970. */
@@ -45,6 +47,8 @@ export interface AdmissionOptions {
   /** How it was presented. */
   readonly presentation: Presentation;
   readonly settings: SessionSettings;
+  /** IP address the client comes from. */
+  readonly clientAddress: string;
   /** In milliseconds since 1970. */
   readonly nowMs: number;
 }
@@ -52,7 +56,7 @@ export interface AdmissionOptions {
 /** Is the token good, and may its bearer in? The reason of a refusal is for the log alone. */
 export async function admit(
   presented: Secret,
-  { request, presentation, settings, nowMs }: AdmissionOptions,
+  { request, presentation, settings, clientAddress, nowMs }: AdmissionOptions,
 ): Promise<Verdict<Admission>> {
   let token: VerifiedToken;
   try {
@@ -63,14 +67,16 @@ export async function admit(
     return { kind: "refused", reason: `${error.fault}: ${error.message}`, fault: error.fault, blame };
   }
   const { user, database, replication } = request;
-  const asked = { user, database, replication: replication !== null, nowMs };
+  const asked = { user, database, replication: replication !== null, clientAddress, nowMs };
   const decision = decide(settings.policy, { token, ...asked });
   if (decision.outcome === "granted") {
     return { kind: "accepted", who: { token, decision, presented, admittedAtMs: nowMs } };
   }
   const who = decision.recordsIdentity ? token.subject ?? "a token without sub" : "a token";
   const reason = `no rule lets in ${who} of ${token.issuer}: ${decision.trail.map(describe).join("; ")}`;
-  return { kind: "refused", reason, fault: "no_rule", blame: "frontend" };
+  const { issuer, subject, tokenId } = token;
+  const whose = decision.recordsIdentity ? { issuer, identity: subject, tokenId } : { issuer };
+  return { kind: "refused", reason, fault: "no_rule", blame: "frontend", whose };
 }
 
 /** What the log is told of an admission. */
@@ -82,7 +88,11 @@ export function factsOf({ token, decision }: Admission) {
 /** What is held against the rules, and against time, as long as the session lasts: as little as will do. */
 export function stayOf(
   { token, decision, presented, admittedAtMs }: Admission,
-  { request, access }: { readonly request: SessionRequest; readonly access: BackendAccess },
+  { request, access, clientAddress }: {
+    readonly request: SessionRequest;
+    readonly access: BackendAccess;
+    readonly clientAddress: string;
+  },
 ): Stay {
   const { backend, role, database, lifetime } = decision;
   return {
@@ -91,6 +101,7 @@ export function stayOf(
     user: request.user,
     database: request.database,
     replication: request.replication !== null,
+    clientAddress,
     granted: { backend, role, database, hosts: access.target.hosts },
     lifetime,
     sinceMs: admittedAtMs,
@@ -100,14 +111,15 @@ export function stayOf(
 /** How an admitted client is logged in: the backend with the identity filled in, and what is asked of it. */
 export function backendLoginOf(
   admission: Admission,
-  { request, protocolVersion, access, client }: {
+  { request, protocolVersion, access, connection }: {
     readonly request: SessionRequest;
     readonly protocolVersion: ProtocolVersion;
     readonly access: BackendAccess;
-    readonly client: PeerAddress;
+    readonly connection: ProxiedConnection;
   },
 ): BackendLogin {
   const { decision, presented } = admission;
+  const { client } = connection;
   // The role is the decision's; what the URL has in its place need not even make a name.
   const target = withIdentity(
     { ...access.target, user: undefined },
@@ -126,7 +138,8 @@ export function backendLoginOf(
   });
   // What a backend is not handed it cannot be tricked into giving away.
   const token = access.requireAuth.includes("oauth") ? presented : undefined;
-  return { access, target, startup: { protocolVersion, parameters }, token };
+  const proxied = access.sendsProxyHeader ? connection : undefined;
+  return { access, target, startup: { protocolVersion, parameters }, token, proxied };
 }
 
 function sessionFacts(admission: Admission) {

@@ -26,6 +26,11 @@ export class Chronicle {
     this.#connection = { id, clientAddress: formatAddress(address, port), via };
   }
 
+  /** It goes on inside TLS of this version, as `TLSv1.3`. */
+  secured(tlsVersion: string): void {
+    this.#connection = { ...this.#connection, tlsVersion };
+  }
+
   /** Milliseconds since the connection was accepted. */
   get elapsedMs(): number {
     return Math.round(this.#house.now() - this.#startedMs);

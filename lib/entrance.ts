@@ -9,7 +9,7 @@ import { type BackendCanceller, openBackend, type OpenedBackend } from "./backen
 import { answer, question } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
 import type { Suspect } from "./limits/failed_logins.ts";
-import type { AskedFor } from "./observe/events.ts";
+import type { AskedFor, Whose } from "./observe/events.ts";
 import { Relay } from "./relay/relay.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
@@ -66,6 +66,8 @@ export class Entrance {
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #end = new AbortController();
   #asked: AskedFor = {};
+  /** Who this login speaks for, once that is known. */
+  #whose: Partial<Whose> | undefined;
   #method?: MethodName;
   readonly #stages: Stages;
   /** The token, once it goes to a backend, which may say it again. */
@@ -146,6 +148,7 @@ export class Entrance {
       const options = { certificate: certificate!, asksForCertificate, begun, signal: this.#end.signal };
       const begin = () => acceptTlsOver(this.#client.detach(), options);
       this.#client.attach(await this.#stages.time("tls", begin));
+      this.#chronicle.secured(this.#client.stream.tls!.version);
       this.#chronicle.note({ kind: "tls_established", isDirect });
       // Only now, so that whoever is refused is told why.
       checkClientCertificate(this.#client.stream.tls!, {
@@ -183,8 +186,10 @@ export class Entrance {
     const judge = answer(judgeToken, async (token) => {
       // Once more: others like it may have failed while this one was asked for its token.
       failedLogins.check(suspect);
-      const about = { request, presentation, settings: this.#settings, nowMs: this.#house.wallClock() };
+      const nowMs = this.#house.wallClock();
+      const about = { request, presentation, settings: this.#settings, clientAddress, nowMs };
       const verdict = await this.#stages.time("token", () => admit(token, about));
+      this.#whose = verdict.kind === "accepted" ? factsOf(verdict.who) : verdict.whose;
       if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
       // An issuer that is down is nobody's guess.
       else if (verdict.blame === "frontend") await this.#countFailure(suspect);
@@ -210,7 +215,9 @@ export class Entrance {
     about: { readonly request: SessionRequest; readonly protocolVersion: ProtocolVersion },
   ): Promise<OpenedBackend> {
     const access = this.#settings.backends.get(admission.decision.backend)!;
-    const login = backendLoginOf(admission, { ...about, access, client: this.#peer });
+    const { peer: client, local: server } = this.#client.stream;
+    const connection = { client, server };
+    const login = backendLoginOf(admission, { ...about, access, connection });
     this.#passedOn = login.token;
     return openBackend(login, {
       signal: this.#end.signal,
@@ -238,7 +245,8 @@ export class Entrance {
       canceller,
       chronicle: this.#chronicle,
     });
-    const key = resources.use(this.#house.cancelKeys.issue(relay, this.#peer.address, protocolVersion));
+    const clientAddress = this.#peer.address;
+    const key = resources.use(this.#house.cancelKeys.issue(relay, clientAddress, protocolVersion));
     await this.#client.say([
       encodeMessage(authentication, { kind: "AuthenticationOk" }),
       ...reached.forwarded,
@@ -252,7 +260,8 @@ export class Entrance {
     this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...login });
     resources.use(this.#client.detach());
     const access = this.#settings.backends.get(admission.decision.backend)!;
-    return { relay, stay: stayOf(admission, { request, access }), resources: resources.move() };
+    const stay = stayOf(admission, { request, access, clientAddress });
+    return { relay, stay, resources: resources.move() };
   }
 
   /** A CancelRequest has no answer, whatever comes of it. */
@@ -274,6 +283,7 @@ export class Entrance {
       blame,
       cause,
       method: this.#method,
+      whose: this.#whose,
       durationMs,
       stages,
     };

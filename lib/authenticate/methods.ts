@@ -13,6 +13,8 @@ export type Verdict<Who> =
     /** One word of a few. */
     readonly fault?: string;
     readonly blame: "frontend" | "issuer";
+    /** Whose token it is, where it is good, as far as that may be recorded. */
+    readonly whose?: { readonly issuer: string; readonly identity?: string; readonly tokenId?: string };
   };
 
 /**

@@ -13,6 +13,8 @@ export interface ConnectionFacts {
   readonly id: number;
   /** `ip:port` or `[v6]:port`. */
   readonly clientAddress: string;
+  /** Once it is inside TLS, as `TLSv1.3`. */
+  readonly tlsVersion?: string;
   /** Where it has come in by a balancer, whose PROXY header has named the client: that one's, in the same form. */
   readonly via?: string;
 }
@@ -83,15 +85,15 @@ export interface LoginRefusal {
   readonly fault?: string;
   readonly blame: "frontend" | "backend" | "issuer" | "operator" | "proxy";
   readonly cause?: unknown;
+  /** As far as it was settled, and may be recorded: of a good token that no rule lets in, its issuer and its bearer. */
+  readonly whose?: Partial<Whose>;
   readonly durationMs: number;
   /** Those it got to; the last one may have failed. */
   readonly stages: readonly LoginStage[];
 }
 
-/** A login that succeeded, at the backend too. */
-export interface Login {
-  /** How the token was presented: `password` or `oauthbearer`. */
-  readonly method: string;
+/** Who a login speaks for, and what it was granted. */
+export interface Whose {
   /** The claim's value that a rule matched, or the token's subject, or a pseudonym. */
   readonly identity?: string;
   /** The token's id, or a pseudonym of it. */
@@ -102,6 +104,12 @@ export interface Login {
   readonly role: string;
   readonly backend: string;
   readonly database: string;
+}
+
+/** A login that succeeded, at the backend too. */
+export interface Login extends Whose {
+  /** How the token was presented: `password` or `oauthbearer`. */
+  readonly method: string;
   /** From the connection's acceptance. */
   readonly durationMs: number;
   readonly stages: readonly LoginStage[];
@@ -116,6 +124,8 @@ export interface Ending {
   readonly bytesIn: number;
   /** From the backend to the client. */
   readonly bytesOut: number;
+  /** How often the backend was done with a transaction, whatever came of it. */
+  readonly transactions: number;
   /** Where the proxy has ended it: why. */
   readonly reason?: string;
   readonly cause?: unknown;
@@ -126,6 +136,8 @@ export type ProxyEvent =
   | { readonly kind: "listening"; readonly address: string; readonly isTlsOffered: boolean }
   | { readonly kind: "accept_paused"; readonly cause: unknown; readonly pauseMs: number }
   | { readonly kind: "issuer_keys_changed"; readonly issuer: string; readonly keys: number }
+  /** They were fetched, and are those that were known. */
+  | { readonly kind: "issuer_keys_unchanged"; readonly issuer: string }
   /** A key of the set cannot be used; `index` is its place in the set, from 0. */
   | {
     readonly kind: "issuer_key_skipped";
@@ -134,6 +146,12 @@ export type ProxyEvent =
     readonly reason: string;
   }
   | { readonly kind: "issuer_fetch_failed"; readonly issuer: string; readonly reason: string }
+  /** It was asked about a token; several who ask about one at the same time have the same answer. */
+  | {
+    readonly kind: "issuer_introspected";
+    readonly issuer: string;
+    readonly outcome: "active" | "inactive" | "unavailable";
+  }
   /** It does not take the credentials that the proxy asks about tokens with. */
   | { readonly kind: "issuer_refused_proxy"; readonly issuer: string; readonly reason: string }
   /** It has not answered about tokens, and is not asked for a while: logins with such tokens are refused at once. */
@@ -155,9 +173,41 @@ export type ProxyEvent =
   | { readonly kind: "deny_list_changed"; readonly issuer: string; readonly entries: number }
   /** It cannot be used as it is now: what it said before holds. */
   | { readonly kind: "deny_list_failed"; readonly issuer: string; readonly reason: string }
+  /** Of what the file of the log or of the audit trail could not take, nothing is lost yet. */
+  | {
+    readonly kind: "output_failed";
+    readonly output: OutputName;
+    readonly path: string;
+    readonly reason: string;
+  }
+  /** So many lines more found no room while it could not be written. */
+  | { readonly kind: "lines_lost"; readonly output: OutputName; readonly lines: number }
+  /** It can be written again; so many lines were lost in between. */
+  | {
+    readonly kind: "output_resumed";
+    readonly output: OutputName;
+    readonly path: string;
+    readonly lines: number;
+  }
+  /** While nobody logs in at it, the proxy itself asked whether it is there; `problem`: it is not. */
+  | {
+    readonly kind: "backend_probed";
+    readonly backend: string;
+    readonly problem?: string;
+    /** It is otherwise than it was when last asked. */
+    readonly isNews: boolean;
+    readonly durationMs: number;
+  }
+  /** Where health and metrics are asked for. */
+  | { readonly kind: "admin_listening"; readonly address: string; readonly isTlsOffered: boolean }
+  /** The service manager could not be told what the proxy is doing. */
+  | { readonly kind: "notify_failed"; readonly reason: string }
   /** New connections go by the new configuration, and so many live sessions were held against it. */
   | { readonly kind: "configuration_reloaded"; readonly sessions: number }
   /** The old configuration stays; a line for each mistake. */
   | { readonly kind: "reload_failed"; readonly reason: string }
   | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
   | { readonly kind: "drained"; readonly sessionsCut: number };
+
+/** What is written to a file line by line. */
+export type OutputName = "log" | "audit";

@@ -72,8 +72,8 @@ function entryOfSession(event: SessionEvent): LogEntry {
       return { level: "warn", message: "issuer could not be asked about a session's token", fields };
     }
     case "session_ended": {
-      const { how, durationMs, bytesIn, bytesOut, reason, cause } = event;
-      const amounts = { duration_ms: durationMs, bytes_in: bytesIn, bytes_out: bytesOut };
+      const { how, durationMs, bytesIn, bytesOut, transactions, reason, cause } = event;
+      const amounts = { duration_ms: durationMs, bytes_in: bytesIn, bytes_out: bytesOut, transactions };
       const fields = { ...who, how, reason, ...amounts, cause };
       return { level: how === "failed" ? "error" : "info", message: "session ended", fields };
     }
@@ -97,6 +97,14 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
     case "issuer_keys_changed": {
       const { issuer, keys } = event;
       return { level: "info", message: "key set of an issuer changed", fields: { issuer, keys } };
+    }
+    case "issuer_keys_unchanged": {
+      const { issuer } = event;
+      return { level: "debug", message: "key set of an issuer is the same", fields: { issuer } };
+    }
+    case "issuer_introspected": {
+      const { issuer, outcome } = event;
+      return { level: "debug", message: "issuer asked about a token", fields: { issuer, outcome } };
     }
     case "issuer_fetch_failed": {
       const { issuer, reason } = event;
@@ -148,6 +156,38 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
       const message = "deny list cannot be used, what it said before holds";
       return { level: "error", message, fields: { issuer, reason } };
     }
+    case "output_failed": {
+      const { output, path, reason } = event;
+      return { level: "error", message: "file cannot be written", fields: { output, path, reason } };
+    }
+    case "lines_lost": {
+      const { output, lines } = event;
+      return { level: "debug", message: "lines lost", fields: { output, lines } };
+    }
+    case "output_resumed": {
+      const { output, path, lines } = event;
+      const fields = { output, path, lines_lost: lines };
+      return { level: "warn", message: "file can be written again", fields };
+    }
+    case "backend_probed": {
+      const { backend, problem, isNews, durationMs } = event;
+      if (problem === undefined) {
+        const fields = { backend, duration_ms: durationMs };
+        return { level: isNews ? "info" : "debug", message: "backend answers", fields };
+      }
+      const fields = { backend, reason: problem, duration_ms: durationMs };
+      return { level: isNews ? "warn" : "debug", message: "backend does not answer", fields };
+    }
+    case "admin_listening": {
+      const { address, isTlsOffered } = event;
+      return { level: "info", message: "listening for admin", fields: { address, tls: isTlsOffered } };
+    }
+    case "notify_failed":
+      return {
+        level: "error",
+        message: "the service manager cannot be told",
+        fields: { reason: event.reason },
+      };
     case "configuration_reloaded":
       return { level: "info", message: "configuration reloaded", fields: { sessions: event.sessions } };
     case "reload_failed": {

@@ -47,6 +47,7 @@ export class Activity {
   /** Requests sent, and how many of them are over. */
   #asked = 0;
   #settled = 0;
+  #transactions = 0;
   #isTerminated = false;
 
   /** The transaction status of the last ReadyForQuery. */
@@ -79,6 +80,14 @@ export class Activity {
   /** Everything that was asked when `mark` was made is over. */
   isPast(mark: number): boolean {
     return this.#settled >= mark;
+  }
+
+  /**
+   * How often a ReadyForQuery has said `I`: the transaction of before is over, committed or not, and be it that of a single
+   * statement. A Sync behind which there is nothing counts as well.
+   */
+  get transactions(): number {
+    return this.#transactions;
   }
 
   /** The client has said Terminate: its leaving is no accident. */
@@ -119,6 +128,7 @@ export class Activity {
       case B_READY_FOR_QUERY:
         this.#isCopyingIn = false;
         this.#status = STATUS[firstByte] ?? this.#status;
+        if (this.#status === "I") this.#transactions++;
         return this.#answer();
       case B_COPY_IN_RESPONSE:
       case B_COPY_BOTH_RESPONSE:

@@ -23,6 +23,8 @@ export interface RelayResult {
   readonly bytesIn: number;
   /** Bytes from the backend to the client. */
   readonly bytesOut: number;
+  /** As {@link Activity.transactions}. */
+  readonly transactions: number;
   readonly cause?: unknown;
 }
 
@@ -113,6 +115,7 @@ export class Relay {
       how: this.#how ?? "failed",
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
+      transactions: this.activity.transactions,
       cause: this.#cause,
     };
   }

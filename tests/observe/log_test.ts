@@ -168,8 +168,9 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
       durationMs: 5,
       bytesIn: 1,
       bytesOut: 2,
+      transactions: 3,
     },
-    "info session ended connection=7 client_address=192.0.2.1:50000 how=client_left duration_ms=5 bytes_in=1 bytes_out=2",
+    "info session ended connection=7 client_address=192.0.2.1:50000 how=client_left duration_ms=5 bytes_in=1 bytes_out=2 transactions=3",
   ],
   [
     { kind: "listening", address: "[::]:6432", isTlsOffered: true },
@@ -208,10 +209,10 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
         how: "ended_by_policy",
         reason: "its time is over",
       },
-      ...{ durationMs: 5, bytesIn: 1, bytesOut: 2 },
+      ...{ durationMs: 5, bytesIn: 1, bytesOut: 2, transactions: 3 },
     },
     "info session ended connection=7 client_address=192.0.2.1:50000 how=ended_by_policy" +
-    ' reason="its time is over" duration_ms=5 bytes_in=1 bytes_out=2',
+    ' reason="its time is over" duration_ms=5 bytes_in=1 bytes_out=2 transactions=3',
   ],
   [{ kind: "deny_list_changed", issuer: "corp", entries: 2 }, "info deny list changed issuer=corp entries=2"],
   [
