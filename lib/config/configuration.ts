@@ -10,8 +10,8 @@ import type { IssuerSettings } from "../token/schema.ts";
 
 /** The configuration, checked and complete; nothing in it changes. A session keeps the one it began with. */
 export interface Configuration {
-  /** The file it was read from, absolute. */
-  readonly path: string;
+  /** The file it was read from, absolute; undefined: the command line says all of it. */
+  readonly path?: string;
   /** What relative paths in it are relative to, absolute. */
   readonly directory: string;
   /** Everything that was read for it, absolute: the file itself, keys, certificates, passwords. */

@@ -16,11 +16,13 @@ import { checkBindings } from "./check_bindings.ts";
 import { checkIssuers } from "./check_issuers.ts";
 import { checkRules } from "./check_rules.ts";
 import type { Configuration } from "./configuration.ts";
+import type { Flags } from "./flags.ts";
 import { loadBackends } from "./load_backend.ts";
 import { attempt, loadListen } from "./load_listen.ts";
 import { loadWaysIn } from "./load_ways_in.ts";
 import { NamedFiles, type Outside, reasonOf } from "./named_file.ts";
 import { checkNamed, checkUnique } from "./names.ts";
+import { overlay } from "./overlay.ts";
 import { ConfigurationError, Problems } from "./problem.ts";
 import { Sections } from "./sections.ts";
 import { TomlDocument, TomlSyntaxError } from "./toml_document.ts";
@@ -31,19 +33,32 @@ export const THIS_MACHINE: Outside = {
   getEnv: (name) => Deno.env.get(name),
 };
 
+/** Where a configuration comes from: a file, what the command line says over it, or both. */
+export interface ConfigurationSource {
+  readonly path?: string;
+  readonly flags?: Flags;
+}
+
+/** What stands for the file's name in messages where there is none. */
+const NO_FILE = "command line";
+
 /**
  * Reads the configuration and everything it names, except what only the network knows.
  *
  * @throws {ConfigurationError} with every mistake found
  */
 export async function loadConfiguration(
-  path: string,
+  source: string | ConfigurationSource,
   outside: Outside = THIS_MACHINE,
 ): Promise<Configuration> {
-  const document = parse(path, await read(path, outside));
+  const { path, flags = {} } = typeof source === "string" ? { path: source } : source;
+  const file = path === undefined ? TomlDocument.parse("") : parse(path, await read(path, outside));
+  const overlaid = await overlay(file, { flags, readTextFile: outside.readTextFile });
+  const { document } = overlaid;
   const problems = new Problems((keys) => document.placeOf(keys));
+  for (const problem of overlaid.problems) problems.note(problem);
   const sections = new Sections(document, problems);
-  const directory = dirname(resolve(path));
+  const directory = path === undefined ? resolve(".") : dirname(resolve(path));
   const files = new NamedFiles(outside, directory);
 
   const listenSettings = sections.table("listen", listenSchema);
@@ -55,11 +70,11 @@ export async function loadConfiguration(
   const waysInTables = sections.tables("ways_in", { schema: wayInSchema });
   const tables = sections.tables("backends", {
     schema: backendSchema,
-    purpose: "for each server to log in to",
+    purpose: overlaid.lacksBackends ? undefined : "for each server to log in to",
   });
   const rules = sections.tables("rules", {
     schema: ruleSchema,
-    purpose: "for those to be let in: all others are refused",
+    purpose: overlaid.lacksBackends ? undefined : "for those to be let in: all others are refused",
   });
   const authorize = sections.table("authorize", authorizeSchema);
   const limits = sections.table("limits", limitsSchema);
@@ -89,11 +104,12 @@ export async function loadConfiguration(
   const policy = linkPolicy({ rules, backends: names, reservedRoles, pseudonymKey }, problems);
 
   const found = problems.inOrder();
-  if (found.length > 0) throw new ConfigurationError(path, found);
+  if (found.length > 0) throw new ConfigurationError(path ?? NO_FILE, found);
+  const own = path === undefined ? overlaid.files : [resolve(path), ...overlaid.files];
   return Object.freeze({
-    path: resolve(path),
+    path: path === undefined ? undefined : resolve(path),
     directory,
-    files: [resolve(path), ...files.paths, ...keyPaths(issuers, files)],
+    files: [...own, ...files.paths, ...keyPaths(issuers, files)],
     listen: listen!,
     startup: startup!,
     issuers: issuers.filter((issuer) => issuer !== undefined),

@@ -1,11 +1,11 @@
 import type { Problems } from "./problem.ts";
 import { nearest } from "./suggestion.ts";
-import type { TomlDocument } from "./toml_document.ts";
+import type { ConfigurationDocument } from "./toml_document.ts";
 
 /** Notes every name that two tables of one kind share. */
 export function checkUnique(
   kind: string,
-  { document, problems }: { document: TomlDocument; problems: Problems },
+  { document, problems }: { document: ConfigurationDocument; problems: Problems },
 ): void {
   const first = new Map<string, number>();
   for (const [index, name] of namesOf(kind, document).entries()) {
@@ -22,7 +22,7 @@ export function checkUnique(
 /** Notes every table of `of` whose `key` names a table of `kind` that is not there; also one with other mistakes. */
 export function checkNamed(
   { of, key, kind }: { of: string; key: string; kind: string },
-  { document, problems }: { document: TomlDocument; problems: Problems },
+  { document, problems }: { document: ConfigurationDocument; problems: Problems },
 ): void {
   const known = namesOf(kind, document).filter((name) => name !== undefined);
   // That there is none at all is told once, not for every name.
@@ -40,11 +40,11 @@ export function checkNamed(
 }
 
 /** As written, so that a table with another mistake still counts as there. */
-function namesOf(kind: string, document: TomlDocument): readonly (string | undefined)[] {
+function namesOf(kind: string, document: ConfigurationDocument): readonly (string | undefined)[] {
   return tablesOf(kind, document).map((table) => textAt(table, "name"));
 }
 
-function tablesOf(kind: string, document: TomlDocument): readonly unknown[] {
+function tablesOf(kind: string, document: ConfigurationDocument): readonly unknown[] {
   const tables = Object.hasOwn(document.value, kind) ? document.value[kind] : undefined;
   return Array.isArray(tables) ? tables : [];
 }

@@ -2,15 +2,15 @@ import * as v from "valibot";
 import { explain, saysUnknown } from "./explain_issue.ts";
 import type { Problems } from "./problem.ts";
 import { knownKeys, type Schema } from "./schema_guide.ts";
-import type { KeyPath, TomlDocument } from "./toml_document.ts";
+import type { ConfigurationDocument, KeyPath } from "./toml_document.ts";
 
 /** Reads the file's tables one by one through the rooms' schemas; what is wrong becomes problems, the rest is read on. */
 export class Sections {
-  readonly #document: TomlDocument;
+  readonly #document: ConfigurationDocument;
   readonly #problems: Problems;
   readonly #known: string[] = [];
 
-  constructor(document: TomlDocument, problems: Problems) {
+  constructor(document: ConfigurationDocument, problems: Problems) {
     this.#document = document;
     this.#problems = problems;
   }

@@ -4,14 +4,25 @@ import { asClause } from "./clause.ts";
 /** Keys and indexes from the top of the file to a value. */
 export type KeyPath = readonly (string | number)[];
 
-/** A place in the file; both count from 1. */
+/** Where a value was written; line and column count from 1. */
 export interface Place {
-  readonly line: number;
-  readonly column: number;
+  readonly line?: number;
+  readonly column?: number;
+  /** The file, where it is another than the configuration's; empty: the command line. */
+  readonly file?: string;
+  /** What messages call the value in place of its path: the name of a flag, or a key of another file. */
+  readonly name?: string;
+}
+
+/** A configuration as a plain value, and where each part of it was written. */
+export interface ConfigurationDocument {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Where the key or element was written; if it was not, where the nearest table around it begins. */
+  placeOf(path: KeyPath): Place | undefined;
 }
 
 /** A TOML file as a plain value, and where in the file each part of it was written. */
-export class TomlDocument {
+export class TomlDocument implements ConfigurationDocument {
   readonly value: Readonly<Record<string, unknown>>;
   readonly #places: ReadonlyMap<string, Place>;
 
@@ -35,7 +46,6 @@ export class TomlDocument {
     }
   }
 
-  /** Where the key or element was written; if it was not, where the nearest table around it begins. */
   placeOf(path: KeyPath): Place | undefined {
     for (let length = path.length; length > 0; length--) {
       const place = this.#places.get(JSON.stringify(path.slice(0, length)));
