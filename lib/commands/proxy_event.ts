@@ -7,6 +7,10 @@ export function proxyEventOf(event: TokenEvent): ProxyEvent {
   switch (kind) {
     case "key_set_changed":
       return { kind: "issuer_keys_changed", issuer, keys: event.keys };
+    case "key_set_unchanged":
+      return { kind: "issuer_keys_unchanged", issuer };
+    case "introspected":
+      return { kind: "issuer_introspected", issuer, outcome: event.outcome };
     case "key_set_failed":
       return { kind: "issuer_fetch_failed", issuer, reason: event.problem };
     case "key_skipped":

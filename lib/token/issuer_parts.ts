@@ -8,6 +8,7 @@ import {
   type IntrospectorOutside,
   openIntrospector,
 } from "./introspection/open_introspector.ts";
+import { type IntrospectionOutcome, ReportingIntrospector } from "./introspection/reporting_introspector.ts";
 import type { SecretsOutside } from "./introspection/read_credentials.ts";
 import { fixedKeySource, type KeySource } from "./key_source.ts";
 import { RemoteKeySet } from "./remote_key_set.ts";
@@ -94,7 +95,11 @@ export async function openIntrospection(
   } = outside;
   const secrets = { baseDirectory, readTextFile, getEnv };
   const opened = await openIntrospector(settings, { fetch, certifiedFetch, secrets, now, report });
-  if (opened.kind === "introspector") return { part: opened.introspector, problems: [] };
+  if (opened.kind === "introspector") {
+    const told = (outcome: IntrospectionOutcome) =>
+      report({ kind: "introspected", issuer: settings.name, outcome });
+    return { part: new ReportingIntrospector(opened.introspector, told), problems: [] };
+  }
   const { key, message } = opened.problem;
   return { problems: [{ key: introspectionKey(key), message }] };
 }

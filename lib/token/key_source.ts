@@ -12,9 +12,19 @@ export interface KeySource {
   refresh(): Promise<void>;
   /** Starts a fetch when the keys have become old. */
   tick(): void;
+  /** When the keys were fetched last, in milliseconds since 1970; keys from files never were. */
+  loadedAtMs(): number | undefined;
   /** A sentence on the last fetch if it failed. */
   problem(): string | undefined;
   close(): Promise<void>;
+}
+
+/** The keys of one issuer, counted. */
+export interface KeySetAge {
+  readonly issuer: string;
+  readonly keys: number;
+  /** Since they were fetched, in milliseconds; keys from files have no age. */
+  readonly ageMs?: number;
 }
 
 /** Keys that were read once, and stay until the configuration is loaded again. */
@@ -26,6 +36,7 @@ export function fixedKeySource(keys: VerificationKeys): KeySource {
     askAgain: () => done,
     refresh: () => done,
     tick: () => {},
+    loadedAtMs: () => undefined,
     problem: () => undefined,
     close: () => done,
   };

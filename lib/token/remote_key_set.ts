@@ -70,6 +70,10 @@ export class RemoteKeySet implements KeySource {
     if (this.#keys === undefined || this.#hasPassed(this.#loadedAtMs, REFRESH_AFTER_MS)) void this.askAgain();
   }
 
+  loadedAtMs(): number | undefined {
+    return this.#keys && this.#loadedAtMs;
+  }
+
   problem(): string | undefined {
     return this.#problem;
   }
@@ -100,7 +104,7 @@ export class RemoteKeySet implements KeySource {
       this.#keys = await this.#import(document);
       this.#document = text;
       this.#options.report({ kind: "key_set_changed", issuer: this.#options.issuer, keys: this.#keys.size });
-    }
+    } else this.#options.report({ kind: "key_set_unchanged", issuer: this.#options.issuer });
     // The same document keeps the same VerificationKeys: remembered tokens hold on to that identity.
     this.#loadedAtMs = this.#options.now();
   }

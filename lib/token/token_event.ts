@@ -2,6 +2,8 @@
 export type TokenEvent =
   /** The key set was fetched and differs from the one before. */
   | { readonly kind: "key_set_changed"; readonly issuer: string; readonly keys: number }
+  /** The key set was fetched and is the one before. */
+  | { readonly kind: "key_set_unchanged"; readonly issuer: string }
   /** The key set could not be had; the keys of before, if any, stay in use up to an hour. */
   | { readonly kind: "key_set_failed"; readonly issuer: string; readonly problem: string }
   /** A key of the set cannot be used: its place in the set, counted from 0, and a clause that says why. */
@@ -10,6 +12,12 @@ export type TokenEvent =
     readonly issuer: string;
     readonly index: number;
     readonly reason: string;
+  }
+  /** The issuer was asked about a token; several who ask about one at the same time have the same answer. */
+  | {
+    readonly kind: "introspected";
+    readonly issuer: string;
+    readonly outcome: "active" | "inactive" | "unavailable";
   }
   /** The issuer does not take the proxy's credentials; told once until it has answered again. */
   | { readonly kind: "introspection_refused"; readonly issuer: string; readonly problem: string }

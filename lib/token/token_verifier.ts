@@ -7,6 +7,7 @@ import { checkBinding } from "./binding.ts";
 import { checkClaims } from "./claim_checks.ts";
 import { looksLikeJose } from "./compact_jws.ts";
 import { introspectionKey, type IssuersOutside } from "./issuer_parts.ts";
+import type { KeySetAge } from "./key_source.ts";
 import { type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
@@ -110,6 +111,16 @@ export class TokenVerifier implements AsyncDisposable {
     // A name may have been given to another issuer since; a token that is introspected need not say whose it is.
     const iss = Object.hasOwn(claims, "iss") ? claims.iss : undefined;
     return iss === undefined || issuer.iss === undefined || iss === issuer.iss;
+  }
+
+  /** How many usable keys each issuer has that has any of its own, and how old they are. */
+  keySets(): readonly KeySetAge[] {
+    return this.#issuers.flatMap(({ settings: { name: issuer }, keys }) => {
+      if (keys === undefined) return [];
+      const loadedAtMs = keys.loadedAtMs();
+      const ageMs = loadedAtMs === undefined ? undefined : this.#now() - loadedAtMs;
+      return [{ issuer, keys: keys.current()?.size ?? 0, ageMs }];
+    });
   }
 
   /** Asks its issuer once more about a token that was good at login; `unknown` when the issuer cannot be asked. */

@@ -327,3 +327,25 @@ Deno.test("only 16 keys of one kid are tried", async () => {
   await using verifier = await issuerWith(...decoys, KEY).verifier();
   assert.equal(await faultOf(verifier, KNOWN), "signature");
 });
+
+Deno.test("a key set that is fetched again and is the same is told as such", async () => {
+  const issuer = issuerWith(KEY);
+  await using verifier = await warm(issuer);
+  await verifier.refresh();
+  assert.deepEqual(issuer.events.at(-1), { kind: "key_set_unchanged", issuer: "corp" });
+});
+
+Deno.test("keySets() tells how many keys there are, and how old they are", async () => {
+  const issuer = issuerWith(KEY, NEXT_KEY);
+  await using verifier = await warm(issuer);
+  issuer.nowMs += 1234;
+  assert.deepEqual(verifier.keySets(), [{ issuer: "corp", keys: 2, ageMs: 1234 }]);
+});
+
+Deno.test("keySets() counts no keys that are too old to be used", async () => {
+  const issuer = issuerWith(KEY);
+  await using verifier = await warm(issuer);
+  issuer.goDown();
+  issuer.nowMs += USABLE_FOR_MS;
+  assert.deepEqual(verifier.keySets(), [{ issuer: "corp", keys: 0, ageMs: USABLE_FOR_MS }]);
+});

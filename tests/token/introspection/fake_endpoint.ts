@@ -36,7 +36,10 @@ export function asking(
 /** The issuer's introspection endpoint, the clock, and what was reported. */
 export class FakeEndpoint {
   readonly requests: SeenRequest[] = [];
+  /** What was reported, but for what became of each question. */
   readonly events: TokenEvent[] = [];
+  /** What became of each question. */
+  readonly outcomes: string[] = [];
   nowMs = START_MS;
   answer: Answer = () => Response.json(told());
 
@@ -73,7 +76,8 @@ export class FakeEndpoint {
     return TokenVerifier.create(issuers, {
       fetch: this.fetch,
       now: () => this.nowMs,
-      report: (event) => this.events.push(event),
+      report: (event) =>
+        event.kind === "introspected" ? this.outcomes.push(event.outcome) : this.events.push(event),
       getEnv: () => "hunter2",
       ...outside,
     });
