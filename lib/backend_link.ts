@@ -17,6 +17,7 @@ import type { Secret } from "./secret.ts";
 import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { dial as dialStream, secureBackend } from "./stream/dial.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
+import { encodeProxyHeader, type ProxiedConnection } from "./stream/proxy_header.ts";
 import { encodeMessage } from "./wire/message.ts";
 import { startupPacket } from "./wire/startup_packet.ts";
 
@@ -35,6 +36,8 @@ export interface BackendLogin {
   readonly startup: Startup;
   /** The client's own token, for a backend that takes it and for no other. */
   readonly token?: Secret;
+  /** The client's connection, for a backend that is told of it by a PROXY header. */
+  readonly proxied?: ProxiedConnection;
 }
 
 /** A backend that is ready for the first query. */
@@ -66,18 +69,21 @@ export interface OpenBackendOptions {
  * @throws {PgError} what {@link reachBackend} throws
  */
 export async function openBackend(
-  { access, target, startup, token }: BackendLogin,
+  { access, target, startup, token, proxied }: BackendLogin,
   { signal, trace, isBesideConn, tried }: OpenBackendOptions,
 ): Promise<OpenedBackend> {
   using attempt = new Attempt(signal, tried);
   using channel = new Channel(null, signal, trace);
+  const proxyHeader = proxied && encodeProxyHeader(proxied);
   const reached = await channel.converse(
     reachBackend(target, { ...access, backend: access.name, startup, token }),
-    answersOver(channel, access, { attempt, isBesideConn }),
+    answersOver(channel, access, { attempt, isBesideConn, proxyHeader }),
   );
   attempt.succeeded();
   const { backendKey, host } = reached;
-  const canceller = backendKey === undefined ? null : new BackendCanceller(access, { host, backendKey });
+  const canceller = backendKey === undefined
+    ? null
+    : new BackendCanceller(access, { host, backendKey, proxyHeader });
   return { buffered: channel.takeBuffered(), stream: channel.detach(), reached, canceller };
 }
 
@@ -86,11 +92,18 @@ export class BackendCanceller {
   readonly #access: BackendAccess;
   readonly #host: Host;
   readonly #backendKey: NonNullable<Reached["backendKey"]>;
+  readonly #proxyHeader: Uint8Array | undefined;
 
-  constructor(access: BackendAccess, { host, backendKey }: Pick<Required<Reached>, "host" | "backendKey">) {
+  constructor(
+    access: BackendAccess,
+    { host, backendKey, proxyHeader }: Pick<Required<Reached>, "host" | "backendKey"> & {
+      readonly proxyHeader?: Uint8Array;
+    },
+  ) {
     this.#access = access;
     this.#host = host;
     this.#backendKey = backendKey;
+    this.#proxyHeader = proxyHeader;
   }
 
   /**
@@ -104,6 +117,7 @@ export class BackendCanceller {
     using attempt = new Attempt();
     const signal = attempt.begin(this.#host, CANCEL_TIMEOUT_MS);
     using channel = new Channel(await dialStream(this.#host, { transport: "socket", signal }), signal);
+    if (this.#proxyHeader !== undefined) await channel.stream.write(this.#proxyHeader);
     const answers = answersOver(channel, this.#access, { attempt, isBesideConn: false });
     await channel.converse(cancelTls(this.#access, this.#host), answers);
     if (!isStillMeant()) return;
@@ -127,7 +141,11 @@ function* cancelTls({ name, target }: BackendAccess, host: Host) {
 function answersOver(
   channel: Channel,
   access: BackendAccess,
-  { attempt, isBesideConn }: { readonly attempt: Attempt; readonly isBesideConn: boolean },
+  { attempt, isBesideConn, proxyHeader }: {
+    readonly attempt: Attempt;
+    readonly isBesideConn: boolean;
+    readonly proxyHeader?: Uint8Array;
+  },
 ): readonly Answer[] {
   return [
     answer(dial, async ({ host, timeoutMs }) => {
@@ -138,6 +156,8 @@ function answersOver(
       // The dialogue may have given up in the same moment: then nobody would close this one.
       if (signal.aborted) stream.destroy();
       channel.attach(stream, signal);
+      // In front of all else, TLS too. It is no message of the protocol: it has no place in a trace.
+      if (proxyHeader !== undefined && !signal.aborted) await stream.write(proxyHeader);
     }),
     answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
       const secured = await secureBackend(channel.detach(), {

@@ -27,6 +27,7 @@ function admitBy(
     request: { ...REQUEST, ...asked },
     presentation: {},
     settings,
+    clientAddress: "192.0.2.1",
     nowMs: Date.UTC(2026, 0, 1),
   };
   return admit(new Secret("a.b.c"), options);
@@ -60,6 +61,14 @@ Deno.test.each<[asked: Partial<SessionRequest>, kind: string]>([
   assert.equal((await admitBy(() => Promise.resolve(TOKEN), { rule, asked })).kind, kind);
 });
 
+Deno.test.each([
+  ["192.0.2.0/24", "accepted"],
+  ["198.51.100.0/24", "refused"],
+])("admit() by a rule for the network %s has the client %s", async (network, kind) => {
+  const rule = { networks: [network] };
+  assert.equal((await admitBy(() => Promise.resolve(TOKEN), { rule })).kind, kind);
+});
+
 Deno.test.each<[rule: Record<string, unknown>, isKept: boolean]>([
   [{}, false],
   [{ max_session: "1h", at_expiry: "end_now" }, false],
@@ -69,6 +78,6 @@ Deno.test.each<[rule: Record<string, unknown>, isKept: boolean]>([
   assert.equal(verdict.kind, "accepted");
   const { who } = verdict as { who: Admission };
   const access = { target: { hosts: [] } } as unknown as Parameters<typeof stayOf>[1]["access"];
-  const { presented } = stayOf(who, { request: REQUEST, access });
+  const { presented } = stayOf(who, { request: REQUEST, access, clientAddress: "192.0.2.1" });
   assert.equal(presented?.reveal(), isKept ? "a.b.c" : undefined);
 });

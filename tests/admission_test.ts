@@ -15,6 +15,11 @@ const REQUEST = {
   settings: new Map([["search_path", "x"], ["application_name", "theirs"]]),
 };
 
+const CONNECTION = {
+  client: { address: "192.0.2.1", port: 50000 },
+  server: { address: "198.51.100.1", port: 6432 },
+};
+
 Deno.test("backendLoginOf() logs in as the decision's role, whatever the URL's user would have come to", () => {
   // A capture of 70 bytes is no name in the URL; the rule's login_as decides, and it is one.
   const { startup } = loginTo("postgres://a_\\1@db/orders", { role: "app", capture: "x".repeat(70) });
@@ -42,16 +47,28 @@ Deno.test.each<{ words: readonly AuthWord[]; token: string | undefined }>([
   assert.equal(login.token?.reveal(), token);
 });
 
+Deno.test.each<[boolean, unknown]>([
+  [true, CONNECTION],
+  [false, undefined],
+])(
+  "backendLoginOf() with send_proxy_protocol = %s tells the backend of the connection",
+  (sends, expected) => {
+    const login = loginTo("postgres://app@db", { role: "app", capture: "", sendsProxyHeader: sends });
+    assert.deepEqual(login.proxied, expected);
+  },
+);
+
 interface Way {
   readonly role: string;
   readonly database?: string;
   readonly capture: string;
   readonly requireAuth?: readonly AuthWord[];
+  readonly sendsProxyHeader?: boolean;
 }
 
 function loginTo(
   url: string,
-  { role, database = "orders", capture, requireAuth = ["scram-sha-256"] }: Way,
+  { role, database = "orders", capture, requireAuth = ["scram-sha-256"], sendsProxyHeader = false }: Way,
 ) {
   const match = parsePattern("/(.*)/");
   const captures = [capture, capture];
@@ -64,7 +81,7 @@ function loginTo(
   return backendLoginOf({ token: TOKEN, decision, presented: new Secret("a.b.c"), admittedAtMs: 0 }, {
     request: REQUEST,
     protocolVersion: { major: 3, minor: 0 },
-    client: { address: "127.0.0.1", port: 1 },
+    connection: CONNECTION,
     access: {
       name: backend,
       target: parseTarget(url),
@@ -72,6 +89,7 @@ function loginTo(
       channelBinding: "prefer",
       set: new Map(),
       reportsRemoteAddress: false,
+      sendsProxyHeader,
     },
   });
 }

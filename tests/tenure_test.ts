@@ -61,6 +61,7 @@ class Scene {
       user: "alice",
       database: "orders",
       replication,
+      clientAddress: "192.0.2.1",
       granted: {
         backend: "orders",
         role: "app",
@@ -358,6 +359,12 @@ Deno.test("Tenure lets a session go on that the rules let in as before", () => {
 Deno.test.each<[string, Record<string, unknown>, string | undefined, string]>([
   ["the rules let nobody in like it", { match: "bob" }, undefined, "no rule lets it in any more"],
   ["the rules ask for another user", { users: ["bob"] }, undefined, "no rule lets it in any more"],
+  [
+    "the rules ask for another network",
+    { networks: ["10.0.0.0/8"] },
+    undefined,
+    "no rule lets it in any more",
+  ],
   ["the rules give it another role", { login_as: "reader" }, undefined, "the rules now lead elsewhere"],
   ["the backend has another database", {}, "postgres://app@db/archive", "the rules now lead elsewhere"],
   ["the backend is another host", {}, "postgres://app@db2/orders", "the rules now lead elsewhere"],

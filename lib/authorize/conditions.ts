@@ -1,6 +1,7 @@
 import { isEmail, valuesAt } from "../claims/claim_path.ts";
 import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { holds } from "../claims/requirement.ts";
+import { isWithin } from "../network.ts";
 import type { DecisionRequest, VerifiedToken } from "./decision_request.ts";
 import { type Captures, matchWhole, type Pattern } from "./pattern.ts";
 import { isRepresentable } from "./reserved.ts";
@@ -20,6 +21,7 @@ export interface Matched {
 /** The conditions: a rule of which one fails is passed over, and the next is asked. */
 export function consider(rule: Rule, request: DecisionRequest): Matched | Obstacle {
   return obstacleInToken(rule, request.token, request.nowMs) ??
+    obstacleInNetwork(rule, request) ??
     obstacleInRoles(rule, request) ??
     identify(rule, request);
 }
@@ -44,6 +46,11 @@ function obstacleInToken(rule: Rule, token: VerifiedToken, nowMs: number): Obsta
 
   const unmet = rule.require.find((requirement) => !holds(requirement, token.claims));
   return unmet && { kind: "requirement_not_held", claim: unmet.claim.text };
+}
+
+function obstacleInNetwork({ networks }: Rule, { clientAddress }: DecisionRequest): Obstacle | undefined {
+  const isAllowed = networks === undefined || isWithin(clientAddress, networks);
+  return isAllowed ? undefined : { kind: "network_not_allowed" };
 }
 
 function obstacleInRoles({ roles }: Rule, { token, user }: DecisionRequest): Obstacle | undefined {

@@ -7,6 +7,8 @@ export interface DecisionRequest {
   readonly database: string;
   /** Whether the startup message asked for replication. */
   readonly replication: boolean;
+  /** IP address it comes from. */
+  readonly clientAddress: string;
   /** When it asks, in milliseconds since 1970. */
   readonly nowMs: number;
 }

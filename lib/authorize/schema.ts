@@ -3,6 +3,7 @@ import { type ClaimPath, parseClaimPath } from "../claims/claim_path.ts";
 import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { duration } from "../duration.ts";
 import { issueOf, parsedBy } from "../mistake.ts";
+import { type Network, networks } from "../network.ts";
 import { type Lifetime, lifetimeEntries, lifetimeOf } from "./lifetime.ts";
 import { parsePattern, type Pattern } from "./pattern.ts";
 import { DEFAULT_RESERVED_ROLES } from "./reserved.ts";
@@ -26,6 +27,8 @@ export interface Rule {
   readonly users?: readonly Template[];
   /** The startup database must be one of these; undefined: any. */
   readonly databases?: readonly Template[];
+  /** The client must come from one of these; undefined: from anywhere. */
+  readonly networks?: readonly Network[];
   readonly backend: string;
   /** The role at the backend; undefined: the startup user where it is one of `roles`, else the user of the backend's URL. */
   readonly loginAs?: Template;
@@ -67,6 +70,9 @@ export const ruleSchema = v.pipe(
     max_token_age: v.optional(duration({ minMs: 1_000 })),
     users: v.optional(names),
     databases: v.optional(names),
+    networks: v.optional(
+      v.pipe(networks, v.minLength(1, "must hold at least one network; leave it out for any")),
+    ),
     backend: v.pipe(name, v.description("name the backend to log in to")),
     login_as: v.optional(template),
     replication: v.optional(flag, false),
@@ -96,6 +102,7 @@ export const ruleSchema = v.pipe(
     maxTokenAgeMs: table.max_token_age,
     users: anyOf(table.users),
     databases: anyOf(table.databases),
+    networks: table.networks,
     backend: table.backend,
     loginAs: table.login_as,
     replication: table.replication,

@@ -1,6 +1,7 @@
 /** Why a rule does not let a client in: a condition that fails, or what stands in the way of the rule that decides. */
 export type Obstacle =
   | { readonly kind: "issuer_differs"; readonly issuer: string }
+  | { readonly kind: "network_not_allowed" }
   | { readonly kind: "token_too_old" }
   | { readonly kind: "token_without_time" }
   | { readonly kind: "email_not_verified" }
@@ -47,6 +48,8 @@ function outcomeOf(step: TrailStep): string {
       return "lets the client in";
     case "issuer_differs":
       return `is for tokens of the issuer ${step.issuer}`;
+    case "network_not_allowed":
+      return "does not allow the network the client comes from";
     case "token_too_old":
       return "takes only tokens issued within its max_token_age";
     case "token_without_time":

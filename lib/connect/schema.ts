@@ -77,6 +77,7 @@ export const backendSchema = v.pipe(
     /** Sent at startup; no client can set them there, though any session can change them later with SET. */
     set: v.optional(settings, {}),
     report_remote_addr: v.optional(flag, false),
+    send_proxy_protocol: v.optional(flag, false),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -96,6 +97,8 @@ export interface Backend {
   /** Run-time parameters for every session, by name. */
   readonly set: ReadonlyMap<string, Setting>;
   readonly reportsRemoteAddress: boolean;
+  /** Each connection to it begins with a PROXY header that names the client. */
+  readonly sendsProxyHeader: boolean;
 }
 
 /** The backend that a good table stands for. */
@@ -108,6 +111,7 @@ export function backendOf(table: BackendTable): Backend {
     channelBinding: table.channel_binding,
     set: table.set,
     reportsRemoteAddress: table.report_remote_addr,
+    sendsProxyHeader: table.send_proxy_protocol,
   };
 }
 

@@ -51,6 +51,13 @@ Deno.test.each([
     requestOf({ sub: "alice" }, { database: "alice" }),
     "app@orders/alice",
   ],
+  ["a network not listed", { networks: ["10.0.0.0/8"] }, requestOf({ sub: "alice" }), "network_not_allowed"],
+  [
+    "one of the networks listed",
+    { networks: ["10.0.0.0/8", "2001:db8::/32"] },
+    requestOf({ sub: "alice" }, { clientAddress: "2001:db8::7" }),
+    "app@orders/orders",
+  ],
   ["replication", {}, requestOf({ sub: "alice" }, { replication: true }), "replication_not_allowed"],
   [
     "replication allowed",

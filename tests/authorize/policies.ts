@@ -35,7 +35,8 @@ export function requestOf(
   const { issuer = "corp", requireEmailVerified = true, issuedAtMs, tokenId, subject, ...request } = rest;
   const token = { issuer, claims, requireEmailVerified, issuedAtMs, tokenId, subject };
   const nowMs = Date.UTC(2026, 0, 1);
-  return { token, user: "alice", database: "orders", replication: false, nowMs, ...request };
+  const asked = { user: "alice", database: "orders", replication: false, clientAddress: "192.0.2.1" };
+  return { token, ...asked, nowMs, ...request };
 }
 
 /** The outcome in few words: the role, or the kind of each step. */

@@ -29,6 +29,7 @@ Deno.test.each(
       { rule, kind: "role_not_listed", claim: "scope" },
       "does not find the user the client asks for among the roles of the claim scope",
     ],
+    [{ rule, kind: "network_not_allowed" }, "does not allow the network the client comes from"],
     [{ rule, kind: "token_too_old" }, "takes only tokens issued within its max_token_age"],
     [{ rule, kind: "token_without_time" }, "has max_token_age, and the token has no iat"],
     [{ rule, kind: "claim_does_not_match", claim: "sub" }, "does not match the claim sub"],

@@ -13,6 +13,7 @@ Deno.test("backendSchema fills in its defaults", () => {
     channelBinding: "prefer",
     set: new Map(),
     reportsRemoteAddress: false,
+    sendsProxyHeader: false,
   });
 });
 
