@@ -2,6 +2,8 @@ import type { WayInRule } from "../authenticate/way_in.ts";
 import type { Policy } from "../authorize/policy.ts";
 import type { Backend } from "../connect/schema.ts";
 import type { LimitsSettings } from "../limits/schema.ts";
+import type { AdminSettings } from "../observe/admin_schema.ts";
+import type { AuditSettings } from "../observe/audit_schema.ts";
 import type { LogSettings } from "../observe/schema.ts";
 import type { Secret } from "../secret.ts";
 import type { StartupSettings } from "../startup/schema.ts";
@@ -26,7 +28,11 @@ export interface Configuration {
   /** In order, each with the URL of its issuer. */
   readonly waysIn: readonly WayInRule[];
   readonly limits: LimitsSettings;
+  /** Its file is absolute. */
   readonly log: LogSettings;
+  /** Its file is absolute. */
+  readonly audit: AuditSettings;
+  readonly admin: Admin;
 }
 
 /** The table `[listen]`, its files read. */
@@ -35,6 +41,9 @@ export type Listen = ListenSettings & {
   /** PEM of `client_ca`. */
   readonly clientAuthorities?: string;
 };
+
+/** The table `[admin]`, its files read. */
+export type Admin = AdminSettings & { readonly tls?: TlsIdentity };
 
 /** Who we are inside TLS. */
 export interface TlsIdentity {

@@ -8,6 +8,8 @@ import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
 import { limitsSchema } from "../limits/schema.ts";
+import { adminSchema } from "../observe/admin_schema.ts";
+import { auditSchema } from "../observe/audit_schema.ts";
 import { logSchema } from "../observe/schema.ts";
 import { startupSchema } from "../startup/schema.ts";
 import { listenSchema } from "../stream/listen_schema.ts";
@@ -17,6 +19,7 @@ import { checkIssuers } from "./check_issuers.ts";
 import { checkRules } from "./check_rules.ts";
 import type { Configuration } from "./configuration.ts";
 import type { Flags } from "./flags.ts";
+import { loadAdmin } from "./load_admin.ts";
 import { loadBackends } from "./load_backend.ts";
 import { attempt, loadListen } from "./load_listen.ts";
 import { loadWaysIn } from "./load_ways_in.ts";
@@ -79,6 +82,8 @@ export async function loadConfiguration(
   const authorize = sections.table("authorize", authorizeSchema);
   const limits = sections.table("limits", limitsSchema);
   const log = sections.table("log", logSchema);
+  const audit = sections.table("audit", auditSchema);
+  const adminSettings = sections.table("admin", adminSchema);
   sections.end();
 
   checkUnique("issuers", { document, problems });
@@ -92,6 +97,7 @@ export async function loadConfiguration(
   await checkIssuers(issuers, { directory, maxTokenBytes, outside, problems });
 
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });
+  const admin = adminSettings && await loadAdmin(adminSettings, { files, problems });
   const waysIn = loadWaysIn(waysInTables, { listen: listenSettings, issuers, problems });
   const { backends, names } = await loadBackends(tables, { files, problems });
   const reservedRoles = authorize?.reservedRoles ?? [];
@@ -117,8 +123,15 @@ export async function loadConfiguration(
     policy,
     waysIn,
     limits: limits!,
-    log: log!,
+    log: withPath(log!, files),
+    audit: withPath(audit!, files),
+    admin: admin!,
   });
+}
+
+/** The file it names, absolute. */
+function withPath<T extends { readonly file?: string }>(settings: T, files: NamedFiles): T {
+  return settings.file === undefined ? settings : { ...settings, file: files.absolute(settings.file) };
 }
 
 async function read(path: string, { readTextFile }: Outside): Promise<string> {

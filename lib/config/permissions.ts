@@ -1,3 +1,4 @@
+import { addressesOf } from "../observe/admin_schema.ts";
 import { programOf } from "../token/schema.ts";
 import type { Configuration } from "./configuration.ts";
 
@@ -7,7 +8,7 @@ export interface RequiredPermissions {
   readonly net: readonly string[];
   /** Absolute paths, as `--allow-read` takes them. */
   readonly read: readonly string[];
-  /** Absolute paths of Unix sockets, as `--allow-write` takes them. */
+  /** Absolute paths of Unix sockets, of the log and of the audit trail, as `--allow-write` takes them. */
   readonly write: readonly string[];
   /** Programs, absolute or by name, as `--allow-run` takes them. */
   readonly run: readonly string[];
@@ -18,12 +19,15 @@ export type PermissionQuery = (descriptor: Deno.PermissionDescriptor) => Promise
 
 /** Everything the configuration will reach: addresses to listen on, issuers, backends, and files read at each reload. */
 export function requiredPermissions(configuration: Configuration): RequiredPermissions {
-  const { listen, issuers, backends } = configuration;
+  const { listen, issuers, backends, log, audit, admin } = configuration;
   const net = new Set<string>();
   const read = new Set<string>(configuration.files);
   const write = new Set<string>();
   const run = new Set<string>();
-  for (const { host, port } of [listen.address].flat()) net.add(hostAndPort(host, port));
+  for (const { host, port } of [listen.address, addressesOf(admin.address)].flat(2)) {
+    net.add(hostAndPort(host, port));
+  }
+  for (const { file } of [log, audit]) if (file !== undefined) write.add(file);
   for (const { url, jwks_url, jwks_hosts = [], introspection, validator } of issuers) {
     if (validator !== undefined) run.add(programOf(validator, configuration.directory));
     for (const written of [url, jwks_url, introspection?.endpoint]) {

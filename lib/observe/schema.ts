@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-/** The `[log]` table: what is written to standard error. */
+/** The `[log]` table: what is written to standard error, or to a file. */
 export const logSchema = v.strictObject({
   level: v.optional(
     v.picklist(
@@ -9,7 +9,14 @@ export const logSchema = v.strictObject({
     ),
     "info",
   ),
-  format: v.optional(v.picklist(["text", "json"], 'must be "text" or "json"'), "text"),
+  format: v.optional(
+    v.picklist(["text", "json", "fluent"], 'must be "text", "json" or "fluent"'),
+    "text",
+  ),
+  file: v.optional(v.pipe(
+    v.string("must be the path of a file"),
+    v.minLength(1, "must be the path of a file"),
+  )),
 });
 
 /** The `[log]` table as read. */

@@ -121,7 +121,7 @@ Deno.test.each<[string, string, string[]]>([
   ]],
   ["an unknown table", SMALLEST + "[lgo]", ["18: lgo is not a known key: did you mean log?"]],
   ["a table like no other", SMALLEST + "[metrics]", [
-    "18: metrics is not a known key: there are listen, startup, issuers, ways_in, backends, rules, authorize, limits, log",
+    "18: metrics is not a known key: there are listen, startup, issuers, ways_in, backends, rules, authorize, limits, log, audit, admin",
   ]],
   ["an unknown key", changed("[listen]", '[listen]\nadress = ":1"'), [
     "2: listen.adress is not a known key: did you mean address?",
@@ -321,6 +321,23 @@ Deno.test.each<[string, string, string[]]>([
   ["a limit for no time", SMALLEST + '[limits]\nfailed_logins_window = "0"', [
     "19: limits.failed_logins_window must be between 1s and 24d",
   ]],
+  [
+    "an admin address that others reach, outside TLS",
+    SMALLEST + '[admin]\naddress = ["127.0.0.1:1", "[::]:1"]',
+    [
+      "19: admin.address can be reached from other machines and needs certificate and private_key" +
+      " (insecure_plaintext = true lets them read metrics in clear)",
+    ],
+  ],
+  ["an admin certificate for no address", SMALLEST + '[admin]\ncertificate = "server.crt"', [
+    "18: admin.address is required with certificate: without it nothing is served",
+    "18: admin.private_key must be given together with certificate",
+  ]],
+  [
+    "an admin key of another certificate",
+    SMALLEST + '[admin]\naddress = "127.0.0.1:1"\ncertificate = "server.crt"\nprivate_key = "other.key"',
+    ["21: admin.private_key names other.key, which is not the key of server.crt"],
+  ],
   ["a word that is none of those", SMALLEST + '[log]\nlevel = "loud"', [
     '19: log.level must be "error", "warn", "info", "debug" or "trace"',
   ]],
@@ -502,7 +519,7 @@ levle = "info"
     '20: rules[0].backend is "order", which no [[backends]] table is named: did you mean orders?',
     "23: rules[1].isuer is not a known key: did you mean issuer?",
     '26: rules[1].users must hold at least one name, or "*" for any',
-    '29: log.format must be "text" or "json"',
+    '29: log.format must be "text", "json" or "fluent"',
     "30: log.levle is not a known key: did you mean level?",
   ]);
 });
