@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import denoJson from "./deno.json" with { type: "json" };
+import { addConfigurationFlags, addLogFlags, sourceOf } from "./lib/commands/configuration_flags.ts";
 import { StartError } from "./lib/commands/load.ts";
 import { start } from "./lib/commands/start.ts";
 import { ConfigurationError } from "./lib/config/problem.ts";
@@ -16,27 +17,36 @@ Examples:
 config.example.toml shows every key of the configuration.
 Exit codes: ${EXIT.ok} ended as asked, ${EXIT.failed} could not start or failed, ${EXIT.misused} the command line is wrong.`;
 
-const program = new Command("pg-auth-proxy")
-  .description(
-    "A PostgreSQL proxy: clients present a bearer token over TLS; the proxy checks it, maps its bearer by rules to a " +
-      "backend and a role, logs in there with a password or certificate of its own, and carries the session.",
-  )
-  .version(`pg-auth-proxy ${denoJson.version}`, "-V, --version", "print the version")
-  .helpOption("-h, --help", "print this help")
-  .addHelpText("after", EXAMPLES)
-  .showHelpAfterError("(--help shows how)")
-  // Colours would be asked of the environment, which the program has no permission to read.
-  .configureOutput({ getOutHasColors: () => false, getErrHasColors: () => false })
-  .exitOverride();
+const program = addLogFlags(
+  new Command("pg-auth-proxy")
+    .description(
+      "A PostgreSQL proxy: clients present a bearer token over TLS; the proxy checks it, maps its bearer by rules to a " +
+        "backend and a role, logs in there with a password or certificate of its own, and carries the session.",
+    )
+    .version(`pg-auth-proxy ${denoJson.version}`, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .addHelpText("after", EXAMPLES)
+    .showHelpAfterError("(--help shows how)")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      // Colours would be asked of the environment, which the program has no permission to read.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: (text, write) => write(asOneSentence(text)),
+    })
+    .exitOverride(),
+);
 
-program.command("start")
-  .description("serve until SIGTERM or SIGINT; SIGHUP loads the configuration anew")
-  .requiredOption("-c, --config <file>", "the configuration, a TOML file")
-  .helpOption("-h, --help", "print this help")
-  .exitOverride()
-  .action(({ config }: { config: string }) =>
-    start({ config, signal: stopSignal(), onReload: (reload) => Deno.addSignalListener("SIGHUP", reload) })
-  );
+addConfigurationFlags(command("start", "serve until SIGTERM or SIGINT; SIGHUP loads the configuration anew"))
+  .action((_options, command: Command) => {
+    const onReload = (reload: () => void) => Deno.addSignalListener("SIGHUP", reload);
+    return start({ source: sourceOf(command), signal: stopSignal(), onReload });
+  });
+
+function command(name: string, description: string): Command {
+  return program.command(name).description(description).helpOption("-h, --help", "print this help")
+    .exitOverride();
+}
 
 Deno.exit(await run());
 
@@ -50,6 +60,17 @@ async function run(): Promise<number> {
     console.error(isExplained ? error.message : error);
     return EXIT.failed;
   }
+}
+
+/** An error of the command line in one sentence, as every other message of the program is. */
+function asOneSentence(text: string): string {
+  return text
+    .replace(/ is invalid\. Allowed choices are (.*)\./, " is invalid: it must be one of $1")
+    .replace(" is invalid. ", " is invalid: it ")
+    .replace(
+      /(too many arguments for '.*')\. Expected 0 .*: (.*)\./,
+      "$1: it takes options alone, and $2 is none",
+    );
 }
 
 /** Aborts on SIGTERM or SIGINT. SIGHUP, which a closing terminal sends too, loads the configuration anew and ends nothing. */

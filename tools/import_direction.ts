@@ -27,8 +27,11 @@ const SPEECH = ["wire", "dialogue", ...LEAVES];
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   main: ["commands", "config/problem", ...LEAVES],
-  // `explain` asks the rules and the token's verdict with no connection at hand.
-  commands: ["config", "proxy", "listening", "observe", "authorize", "token", ...LEAVES],
+  // `explain` asks the rules and the token's verdict with no connection at hand, and `check` logs in to backends.
+  commands: [
+    ...["config", "proxy", "listening", "observe", "authorize", "claims", "token"],
+    ...["admission", "authenticate/way_in", "backend_link", "connect", "startup", ...LEAVES],
+  ],
   // The cancel keys are the one table that sessions share.
   proxy: [
     "session",

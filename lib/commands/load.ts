@@ -1,5 +1,5 @@
 import type { Configuration } from "../config/configuration.ts";
-import { loadConfiguration, THIS_MACHINE } from "../config/load.ts";
+import { type ConfigurationSource, loadConfiguration, THIS_MACHINE } from "../config/load.ts";
 import { checkPermissions } from "../config/permissions.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "../token/token_event.ts";
@@ -22,10 +22,13 @@ export class StartError extends Error {
  * @throws {ConfigurationError} with all that is wrong with it
  * @throws {StartError} when a permission is missing
  */
-export async function load(config: string, report: (event: TokenEvent) => void): Promise<Loaded> {
+export async function load(
+  source: ConfigurationSource,
+  report: (event: TokenEvent) => void,
+): Promise<Loaded> {
   let verifier: TokenVerifier | undefined;
   try {
-    const configuration = await loadConfiguration(config, {
+    const configuration = await loadConfiguration(source, {
       ...THIS_MACHINE,
       checkIssuers: async (issuers, about) => {
         const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report });
@@ -43,7 +46,7 @@ export async function load(config: string, report: (event: TokenEvent) => void):
 }
 
 /** A verifier for those issuers that can be had, and what is wrong with the others. */
-async function openVerifier(
+export async function openVerifier(
   issuers: readonly IssuerSettings[],
   outside: TokenVerifierOutside,
 ): Promise<{ readonly verifier?: TokenVerifier; readonly problems: readonly IssuerProblem[] }> {

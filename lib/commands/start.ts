@@ -1,5 +1,6 @@
 import type { Observer } from "../observe/events.ts";
 import type { Configuration } from "../config/configuration.ts";
+import type { ConfigurationSource } from "../config/load.ts";
 import { LineWriter } from "../observe/line_writer.ts";
 import { type Log, openLog } from "../observe/log.ts";
 import { CannotServe } from "../listening.ts";
@@ -8,8 +9,8 @@ import { Service } from "./service.ts";
 
 /** What `start` is told. */
 export interface StartOptions {
-  /** Path of the configuration. */
-  readonly config: string;
+  /** Where the configuration comes from. */
+  readonly source: ConfigurationSource;
   /** Serves until this aborts. */
   readonly signal: AbortSignal;
   /** Is handed what loads the configuration anew; it may be called at any time. */
@@ -22,7 +23,7 @@ export interface StartOptions {
  * @throws {ConfigurationError} when the configuration cannot be used, with all that is wrong with it
  * @throws {StartError} when this machine does not let it: a permission is missing, an address is taken
  */
-export async function start({ config, signal, onReload }: StartOptions): Promise<void> {
+export async function start({ source, signal, onReload }: StartOptions): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const lines = resources.use(new LineWriter(Deno.stderr));
   let log: Log | undefined;
@@ -31,7 +32,7 @@ export async function start({ config, signal, onReload }: StartOptions): Promise
     log = openLog(configuration.log, (line) => lines.write(line));
     return log.observe;
   };
-  const opening = openService(config, observerOf);
+  const opening = openService(source, observerOf);
   // The file may have changed again since it was read: who asks for it while we begin gets it when we have begun.
   onReload(() => void opening.then((service) => service.reload()).catch(() => {}));
   // An issuer may be slow to answer, and a file may be a pipe that nobody writes to.
@@ -42,11 +43,11 @@ export async function start({ config, signal, onReload }: StartOptions): Promise
 }
 
 async function openService(
-  config: string,
+  source: ConfigurationSource,
   observerOf: (configuration: Configuration) => Observer,
 ): Promise<Service> {
   try {
-    return await Service.open({ load: (report) => load(config, report), observerOf });
+    return await Service.open({ load: (report) => load(source, report), observerOf });
   } catch (error) {
     throw error instanceof CannotServe ? new StartError(error.message) : error;
   }

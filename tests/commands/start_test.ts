@@ -24,7 +24,10 @@ Deno.test("--help names the command, the example and the exit codes", async () =
 });
 
 Deno.test.each<[string[], string]>([
-  [["start"], "error: required option '-c, --config <file>' not specified\n(--help shows how)\n"],
+  [
+    ["start"],
+    "error: give --config, or --backends with --oidcDiscovery or --signingKeys\n(--help shows how)\n",
+  ],
   [["strat"], "error: unknown command 'strat'\n(Did you mean start?)\n(--help shows how)\n"],
   [["start", "--config", "c.toml", "--bogus"], "error: unknown option '--bogus'\n(--help shows how)\n"],
 ])("%j ends with exit code 2 and one sentence", async (args, stderr) => {
