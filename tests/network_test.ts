@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { BlockList, isIP } from "node:net";
 import fc from "fast-check";
-import { isWithin, parseIpAddress, parseNetwork } from "../lib/network.ts";
+import {
+  formatIpAddress,
+  ipAddressFrom,
+  ipv6BytesOf,
+  isWithin,
+  parseIpAddress,
+  parseNetwork,
+} from "../lib/network.ts";
 import { Mistake } from "../lib/mistake.ts";
 
 Deno.test.each<[string, string, boolean]>([
@@ -129,3 +136,34 @@ function zeroed(text: string, length: number) {
   const hostBits = BigInt(Math.max(0, (family === 4 ? 32 : 128) - length));
   return { family, value: value >> hostBits << hostBits, hostBits };
 }
+
+Deno.test.each([
+  ["192.0.2.7", "192.0.2.7"],
+  ["0.0.0.0", "0.0.0.0"],
+  ["::ffff:192.0.2.7", "192.0.2.7"],
+  ["2001:0DB8::0001", "2001:db8::1"],
+  ["2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"],
+  ["2001:0:0:1:0:0:0:1", "2001:0:0:1::1"],
+  ["2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"],
+  ["::192.0.2.7", "::c000:207"],
+  ["0:0:0:0:0:0:0:0", "::"],
+  ["0:0:0:0:0:0:0:1", "::1"],
+  ["1:0:0:0:0:0:0:0", "1::"],
+])("formatIpAddress() writes %s as %s", (written, expected) => {
+  assert.equal(formatIpAddress(parseIpAddress(written)!), expected);
+});
+
+Deno.test("formatIpAddress() gives one text for one address", () => {
+  fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (written) => {
+    const address = parseIpAddress(written)!;
+    assert.deepEqual(parseIpAddress(formatIpAddress(address)), address);
+    assert.equal(formatIpAddress(parseIpAddress(written.toUpperCase())!), formatIpAddress(address));
+  }));
+});
+
+Deno.test("ipAddressFrom() reads the bytes that ipv6BytesOf() gives", () => {
+  fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (written) => {
+    const address = parseIpAddress(written)!;
+    assert.deepEqual(ipAddressFrom(ipv6BytesOf(address)), address);
+  }));
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { NETWORK_MESSAGE, parseNetwork } from "../../lib/network.ts";
 import { listenSchema } from "../../lib/stream/listen_schema.ts";
 
 const CERTIFICATE = { certificate: "server.crt", private_key: "server.key" };
@@ -127,4 +128,22 @@ Deno.test.each<[string, unknown]>([
   ["backlog", 10],
 ])("[listen] refuses %s = %o", (key, value) => {
   assert.deepEqual(problems({ ...CERTIFICATE, [key]: value }).map(([path]) => path), [key]);
+});
+
+Deno.test("[listen] proxy_protocol names nobody unless it is written", () => {
+  assert.deepEqual(parse(CERTIFICATE).proxy_protocol, []);
+});
+
+Deno.test("[listen] proxy_protocol takes addresses and networks", () => {
+  const { proxy_protocol } = parse({ ...CERTIFICATE, proxy_protocol: ["10.0.0.5", "2001:db8::/32"] });
+  assert.deepEqual(proxy_protocol, ["10.0.0.5", "2001:db8::/32"].map(parseNetwork));
+});
+
+Deno.test.each<[unknown, string]>([
+  [true, "must be an array of networks"],
+  ["10.0.0.5", "must be an array of networks"],
+  [[7], "must be text in quotes"],
+  [["balancer.internal"], NETWORK_MESSAGE],
+])("[listen] refuses proxy_protocol = %o", (proxy_protocol, message) => {
+  assert.deepEqual(problems({ ...CERTIFICATE, proxy_protocol }).map(([, message]) => message), [message]);
 });
