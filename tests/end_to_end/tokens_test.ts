@@ -69,6 +69,7 @@ Deno.test.each(byEveryWay<[string, MakeToken]>([
   assert.deepEqual(await firstRow(client, "select current_user"), ["app_scram"]);
 });
 
+// Claims are looked at last: how long a refusal takes tells a stranger nothing of which would do.
 Deno.test.each(byEveryWay<[id: string, name: string, fault: string, make: MakeToken]>([
   ["T8", "expired", "expired", (issuer) => mint(issuer, { exp: nowSeconds() - 120 })],
   ["T8 A6", "without exp", "expired", (issuer) => mint(issuer, { exp: undefined })],
@@ -94,6 +95,12 @@ Deno.test.each(byEveryWay<[id: string, name: string, fault: string, make: MakeTo
   ["T14", "with a changed payload", "signature", withChangedPayload],
   ["T14", "with a signature of zeros", "signature", withSignatureOfZeros],
   ["A6", "signed by another's key", "signature", (issuer) => forge(issuer, {}, {}, stranger.signingKey)],
+  [
+    "T16",
+    "by a stranger, and expired",
+    "signature",
+    (issuer) => forge(issuer, { exp: 1 }, {}, stranger.signingKey),
+  ],
   ["T10", "of typ logout+jwt", "type", (issuer) => forge(issuer, {}, { typ: "logout+jwt" })],
   ["T15", "bound to a key", "bound", (issuer) => mint(issuer, { cnf: { jkt: "x" } })],
   ["T7", "that is encrypted", "encrypted", () => Promise.resolve("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn")],
