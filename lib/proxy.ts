@@ -102,13 +102,14 @@ export class Proxy implements AsyncDisposable {
    */
   adopt(configuration: Configuration, tokens: SessionSettings["tokens"]): Promise<void> {
     checkListeners(this.#configuration.listen, configuration.listen);
+    const old = this.#settings;
     this.#settings = settingsOf(configuration, tokens);
     // What was counted stays: a reload forgives nobody.
     this.#house.failedLogins.apply(configuration.limits);
     this.#house.discoveries.apply(configuration.limits);
     this.#configuration = configuration;
     this.#house.isTracing = configuration.log.level === "trace";
-    const logins = [...this.#sessions.keys()].map(({ login }) => login);
+    const logins = [...this.#sessions.keys()].map((session) => session.loginBy(old));
     for (const session of this.#sessions.keys()) session.review();
     return Promise.all(logins).then(() => {});
   }

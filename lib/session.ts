@@ -48,9 +48,9 @@ export class Session {
     if (letIn !== null) await this.#carry(letIn);
   }
 
-  /** Settles when the login is over; `null` when it is. */
-  get login(): Promise<unknown> | null {
-    return this.#login;
+  /** Settles when the login is over; `null` when it is, or goes by other settings. */
+  loginBy(settings: SessionSettings): Promise<unknown> | null {
+    return settings === this.#settings ? this.#login : null;
   }
 
   /** What it is doing, and what it has carried so far; `null` unless it has been let in and is not over. */

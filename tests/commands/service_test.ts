@@ -5,6 +5,8 @@ import { loadConfiguration } from "../../lib/config/load.ts";
 import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
 import { TokenVerifier } from "../../lib/token/token_verifier.ts";
 import { outsideOf, PEM, SMALLEST } from "../config/files.ts";
+import { RawClient } from "../support/hostile_peer.ts";
+import { SSL_REQUEST, text } from "../support/raw_messages.ts";
 import { waitUntil } from "../support/wait_until.ts";
 
 const TOML = SMALLEST.replace("[listen]", '[listen]\naddress = "127.0.0.1:0"');
@@ -72,6 +74,24 @@ Deno.test("reload() goes on by the new configuration, and lets go of what the ol
   assert.deepEqual(scene.closed, [0]);
   await scene.service.close();
   assert.deepEqual(scene.closed, [0, 1]);
+});
+
+Deno.test("reload() keeps for a login under way only the configuration that it goes by", async () => {
+  await using scene = await Scene.open();
+  {
+    await using client = await RawClient.connect(scene.service.proxy.addresses[0].port);
+    await client.send(SSL_REQUEST);
+    assert.deepEqual(await client.receive(1), text("S"));
+    for (const number of [1, 2, 3]) {
+      const reloading = scene.service.reload();
+      scene.loads[number].resolve();
+      await reloading;
+    }
+    await waitUntil(() => scene.closed.length === 2, { what: "what nobody goes by to be closed" });
+    assert.deepEqual(scene.closed, [1, 2]);
+  }
+  await waitUntil(() => scene.closed.length === 3, { what: "the oldest to be closed" });
+  assert.deepEqual(scene.closed, [1, 2, 0]);
 });
 
 Deno.test("reload() asked for again and again while it loads does so once more, one behind the other", async () => {
