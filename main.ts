@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import denoJson from "./deno.json" with { type: "json" };
 import { addConfigurationFlags, addLogFlags, sourceOf } from "./lib/commands/configuration_flags.ts";
 import { StartError } from "./lib/commands/load.ts";
+import { permissions } from "./lib/commands/permissions.ts";
 import { start } from "./lib/commands/start.ts";
 import { ConfigurationError } from "./lib/config/problem.ts";
 
@@ -41,6 +42,14 @@ addConfigurationFlags(command("start", "serve until SIGTERM or SIGINT; SIGHUP lo
   .action((_options, command: Command) => {
     const onReload = (reload: () => void) => Deno.addSignalListener("SIGHUP", reload);
     return start({ source: sourceOf(command), signal: stopSignal(), onReload });
+  });
+
+addConfigurationFlags(
+  command("permissions", "print what Deno must permit for this configuration, and no more"),
+)
+  .action(async (_options, command: Command) => {
+    const startArgs = Deno.args.map((word) => word === "permissions" ? "start" : word);
+    console.log(await permissions({ source: sourceOf(command), startArgs }));
   });
 
 function command(name: string, description: string): Command {

@@ -18,6 +18,8 @@ export interface Configuration {
   readonly directory: string;
   /** Everything that was read for it, absolute: the file itself, keys, certificates, passwords. */
   readonly files: readonly string[];
+  /** The variables of the environment that were read for it. */
+  readonly variables: readonly string[];
   readonly listen: Listen;
   readonly startup: StartupSettings;
   /** Their `signing_keys` are still relative to {@link directory}. */

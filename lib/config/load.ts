@@ -116,6 +116,10 @@ export async function loadConfiguration(
     path: path === undefined ? undefined : resolve(path),
     directory,
     files: [...own, ...files.paths, ...keyPaths(issuers, files)],
+    variables: [
+      ...files.variables,
+      ...issuers.flatMap((issuer) => issuer?.introspection?.client_secret_env ?? []),
+    ],
     listen: listen!,
     startup: startup!,
     issuers: issuers.filter((issuer) => issuer !== undefined),

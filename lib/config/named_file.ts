@@ -36,6 +36,7 @@ export class NamedFiles {
   readonly #outside: Outside;
   readonly #directory: string;
   readonly #read = new Set<string>();
+  readonly #variables = new Set<string>();
 
   /** Relative paths are relative to `directory`. */
   constructor(outside: Outside, directory: string) {
@@ -46,6 +47,11 @@ export class NamedFiles {
   /** The paths asked for so far, absolute. */
   get paths(): readonly string[] {
     return [...this.#read];
+  }
+
+  /** The variables of the environment asked for so far. */
+  get variables(): readonly string[] {
+    return [...this.#variables];
   }
 
   absolute(path: string): string {
@@ -118,6 +124,7 @@ export class NamedFiles {
    * @throws {UnusableFile}
    */
   variable(name: string): Secret {
+    this.#variables.add(name);
     try {
       const value = this.#outside.getEnv(name);
       if (value !== undefined && value !== "") return new Secret(value);

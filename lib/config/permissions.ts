@@ -12,6 +12,8 @@ export interface RequiredPermissions {
   readonly write: readonly string[];
   /** Programs, absolute or by name, as `--allow-run` takes them. */
   readonly run: readonly string[];
+  /** Variables of the environment, as `--allow-env` takes them. */
+  readonly env: readonly string[];
 }
 
 /** Asks Deno about one permission: `Deno.permissions.query`. */
@@ -46,7 +48,18 @@ export function requiredPermissions(configuration: Configuration): RequiredPermi
       }
     }
   }
-  return { net: [...net], read: [...read], write: [...write], run: [...run] };
+  const env = [...new Set(configuration.variables)];
+  return { net: [...net], read: [...read], write: [...write], run: [...run], env };
+}
+
+/** The permissions as flags of `deno run` and `deno compile`, one for each kind that is needed. */
+export function flagsOf(permissions: RequiredPermissions): readonly string[] {
+  return Object.entries(permissions).flatMap(([name, values]) =>
+    // A comma stands between two values: one inside a value is written twice.
+    values.length === 0
+      ? []
+      : [`--allow-${name}=${values.map((value: string) => value.replaceAll(",", ",,")).join(",")}`]
+  );
 }
 
 /** One sentence that names every permission that is missing, or undefined if none is. */
@@ -54,7 +67,7 @@ export async function checkPermissions(
   configuration: Configuration,
   query: PermissionQuery,
 ): Promise<string | undefined> {
-  const { net, read, write, run } = requiredPermissions(configuration);
+  const { net, read, write, run, env } = requiredPermissions(configuration);
   const isMissing = async (descriptor: Deno.PermissionDescriptor) =>
     (await query(descriptor)).state !== "granted";
   const missing = {
@@ -62,10 +75,9 @@ export async function checkPermissions(
     read: await filter(read, (path) => isMissing({ name: "read", path })),
     write: await filter(write, (path) => isMissing({ name: "write", path })),
     run: await filter(run, (command) => isMissing({ name: "run", command })),
+    env: await filter(env, (variable) => isMissing({ name: "env", variable })),
   };
-  const flags = Object.entries(missing).flatMap(([name, values]) =>
-    values.length === 0 ? [] : [`--allow-${name}=${values.join(",")}`]
-  );
+  const flags = flagsOf(missing);
   return flags.length === 0
     ? undefined
     : `Deno does not permit what the configuration needs: start with ${flags.join(" ")}`;

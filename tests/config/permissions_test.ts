@@ -50,6 +50,7 @@ password_file = "secrets/far"
 [[backends]]
 name = "near"
 url = "postgres://app@%2Frun%2Fpostgresql/orders"
+password_env = "NEAR_PASSWORD"
 
 [[rules]]
 issuer = "a"
@@ -57,7 +58,7 @@ match = "alice"
 backend = "far"
 `;
 
-const outside = outsideOf({ ...PEM, "config.toml": TOML, "secrets/far": "x" });
+const outside = outsideOf({ ...PEM, "config.toml": TOML, "secrets/far": "x" }, { NEAR_PASSWORD: "x" });
 const load = () => loadConfiguration("/etc/proxy/config.toml", outside);
 
 Deno.test("requiredPermissions() lists every address and path", async () => {
@@ -84,6 +85,7 @@ Deno.test("requiredPermissions() lists every address and path", async () => {
     ],
     write: ["/run/postgresql/.s.PGSQL.5432"],
     run: ["/usr/local/libexec/check-token", "/etc/proxy/check", "sh"],
+    env: ["NEAR_PASSWORD"],
   });
 });
 
@@ -114,7 +116,7 @@ Deno.test({
       sentence,
       "Deno does not permit what the configuration needs: start with" +
         " --allow-net=[::],login.example.com:443,keys.example.com:443,[2001:db8::1]:6000,unix:/run/postgresql/.s.PGSQL.5432" +
-        " --allow-run=/usr/local/libexec/check-token,/etc/proxy/check",
+        " --allow-run=/usr/local/libexec/check-token,/etc/proxy/check --allow-env=NEAR_PASSWORD",
     );
   },
 });
@@ -137,11 +139,12 @@ Deno.test({
   permissions: { env: false },
   async fn() {
     const toml = TOML.replace('password_file = "secrets/far"', 'password_env = "PW"');
-    const files = outsideOf({ ...PEM, "config.toml": toml });
+    const files = outsideOf({ ...PEM, "config.toml": toml.replace('"NEAR_PASSWORD"', '"PW"') });
     const loading = loadConfiguration("/etc/proxy/config.toml", { ...files, getEnv: THIS_MACHINE.getEnv });
     await assert.rejects(loading, (error: ConfigurationError) => {
       assert.deepEqual(error.problems.map(({ message }) => message), [
         "backends[0].password_env names the environment variable PW, which Deno may not read: start with --allow-env=PW",
+        "backends[1].password_env names the environment variable PW, which Deno may not read: start with --allow-env=PW",
       ]);
       return true;
     });
