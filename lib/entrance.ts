@@ -351,5 +351,6 @@ function tlsRequired(): PgError {
 }
 
 function loginTimedOut(): PgError {
-  return new PgError(SQLSTATE.queryCanceled, "canceling authentication due to timeout");
+  const fault = "login_timeout";
+  return new PgError(SQLSTATE.queryCanceled, "canceling authentication due to timeout", { fault });
 }

@@ -1,0 +1,237 @@
+import { cpuUsage } from "node:process";
+import type { Census } from "./census.ts";
+import { EventLoopWatch, type EventLoopWatchOptions } from "./event_loop_watch.ts";
+import type { Ending, Login, LoginRefusal, LoginStage, ProxyEvent, SessionEvent } from "./events.ts";
+import { declareMetrics } from "./metric_declarations.ts";
+import { type MetricDescription, MetricSet } from "./metric_set.ts";
+import { refusalReason } from "./refusal_reason.ts";
+
+/** The clocks of {@link Metrics}; default: the machine's. */
+export interface MetricsOptions extends Partial<EventLoopWatchOptions> {
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number;
+}
+
+/**
+ * What happens, counted: an observer whose text Prometheus reads.
+ *
+ * The values of labels are names of the configuration and words of ours. Users, databases, identities and addresses are in
+ * the log: whoever could choose a label's value could have as many series as they like, and the memory that takes (T17).
+ */
+export class Metrics implements Disposable {
+  readonly #set = new MetricSet();
+  readonly #metrics = declareMetrics(this.#set);
+  readonly #wallClock: () => number;
+  readonly #eventLoopWatch: EventLoopWatch;
+  /** Bytes of sessions that are over, by backend. */
+  readonly #carried = new Map<string, Carried>();
+  #census: () => Census | undefined = () => undefined;
+
+  constructor(options: MetricsOptions = {}) {
+    const { wallClock = Date.now, now = () => performance.now(), after = afterUnnoticed } = options;
+    this.#wallClock = wallClock;
+    const { reloads, refreshTime, cancels, startTime, eventLoopLag } = this.#metrics;
+    startTime.set(performance.timeOrigin / 1000);
+    refreshTime.set(wallClock() / 1000);
+    // What has never happened is 0, so that the first time shows as a step.
+    for (const result of ["success", "failure"]) reloads.inc({ result }, 0);
+    for (const result of ["accepted", "unknown"]) cancels.inc({ result }, 0);
+    this.#eventLoopWatch = new EventLoopWatch((seconds) => eventLoopLag.observe(seconds), { now, after });
+  }
+
+  /** What each metric is. */
+  get descriptions(): readonly MetricDescription[] {
+    return this.#set.descriptions;
+  }
+
+  /** The media type of {@link text}. */
+  get contentType(): string {
+    return this.#set.contentType;
+  }
+
+  /** From now on `census` is asked for what is not told by events, each time somebody asks for the text. */
+  watch(census: () => Census | undefined): void {
+    this.#census = census;
+  }
+
+  /** The text that Prometheus reads. */
+  text(): Promise<string> {
+    this.#takeCensus();
+    this.#takeProcessFigures();
+    return this.#set.text();
+  }
+
+  /** Counts an event. */
+  readonly observe = (event: SessionEvent | ProxyEvent): void => {
+    if ("connection" in event) this.#countOfSession(event);
+    else this.#countOfProxy(event);
+  };
+
+  [Symbol.dispose](): void {
+    this.#eventLoopWatch[Symbol.dispose]();
+  }
+
+  #countOfSession(event: SessionEvent): void {
+    const metrics = this.#metrics;
+    switch (event.kind) {
+      case "connection_opened":
+        return metrics.connectionsOpened.inc();
+      case "cancel_requested":
+        return metrics.cancels.inc({ result: event.isKnown ? "accepted" : "unknown" });
+      case "cancel_failed":
+        return metrics.cancelFailures.inc();
+      case "token_accepted":
+        metrics.authSuccesses.inc();
+        return metrics.tokensAccepted.inc({ issuer: event.issuer, method: event.method });
+      case "backend_tried":
+        return this.#countBackend(event);
+      case "discovery_answered":
+        return metrics.discoveries.inc();
+      case "login_refused":
+        return this.#countRefusal(event);
+      case "authenticated":
+        return this.#countLogin(event);
+      case "reintrospection_failed":
+        return metrics.reintrospectionFailures.inc({ issuer: event.issuer });
+      case "session_ended":
+        return this.#countEnding(event);
+    }
+  }
+
+  #countOfProxy(event: ProxyEvent): void {
+    const metrics = this.#metrics;
+    switch (event.kind) {
+      case "accept_paused":
+        return metrics.acceptPauses.inc();
+      case "issuer_keys_changed":
+        return metrics.issuerFetches.inc({ issuer: event.issuer, result: "changed" });
+      case "issuer_keys_unchanged":
+        return metrics.issuerFetches.inc({ issuer: event.issuer, result: "unchanged" });
+      case "issuer_fetch_failed":
+        return metrics.issuerFetches.inc({ issuer: event.issuer, result: "failed" });
+      case "issuer_key_skipped":
+        return metrics.keysSkipped.inc({ issuer: event.issuer });
+      case "issuer_introspected":
+        return metrics.introspections.inc({ issuer: event.issuer, result: event.outcome });
+      case "issuer_introspection_stopped":
+        return metrics.introspectionStops.inc({ issuer: event.issuer });
+      case "validator_restarting":
+        return metrics.validatorRestarts.inc({ issuer: event.issuer });
+      case "deny_list_changed":
+        return metrics.denyListEntries.set({ issuer: event.issuer }, event.entries);
+      case "deny_list_failed":
+        return metrics.denyListFailures.inc({ issuer: event.issuer });
+      case "configuration_reloaded":
+        metrics.refreshTime.set(this.#wallClock() / 1000);
+        return metrics.reloads.inc({ result: "success" });
+      case "reload_failed":
+        return metrics.reloads.inc({ result: "failure" });
+      case "draining":
+        return metrics.drains.inc();
+      case "drained":
+        return metrics.sessionsCut.inc(event.sessionsCut);
+    }
+  }
+
+  #countBackend({ backend, host, isReached }: Extract<SessionEvent, { kind: "backend_tried" }>): void {
+    const { dialSuccesses, dialFailures, backendLogins } = this.#metrics;
+    (isReached ? dialSuccesses : dialFailures).inc({ host });
+    backendLogins.inc({ backend, result: isReached ? "success" : "failure" });
+  }
+
+  #countLogin({ method, durationMs, stages }: Login): void {
+    this.#metrics.logins.inc({ result: "success", reason: "none", blame: "none", method });
+    this.#timeLogin("success", { durationMs, stages });
+  }
+
+  #countRefusal({ fault, sqlstate, blame, method, durationMs, stages }: LoginRefusal): void {
+    const { logins, authFailures, limitsHit } = this.#metrics;
+    const reason = refusalReason({ fault, sqlstate });
+    logins.inc({ result: "failure", reason, blame, method: method ?? "none" });
+    this.#timeLogin("failure", { durationMs, stages });
+    if (method !== undefined && !stages.some(({ name }) => name === "backend")) authFailures.inc();
+    if (fault !== undefined && LIMIT_CODES.has(sqlstate)) limitsHit.inc({ limit: fault });
+  }
+
+  #timeLogin(
+    result: "success" | "failure",
+    { durationMs, stages }: { readonly durationMs: number; readonly stages: readonly LoginStage[] },
+  ): void {
+    const { loginSeconds } = this.#metrics;
+    for (const { name, durationMs } of stages) {
+      loginSeconds.observe({ stage: name, result }, durationMs / 1000);
+    }
+    loginSeconds.observe({ stage: "total", result }, durationMs / 1000);
+  }
+
+  #countEnding({ backend, how, bytesIn, bytesOut }: Ending): void {
+    this.#metrics.sessionsEnded.inc({ backend, how });
+    add(this.#carried, { backend, bytesIn, bytesOut });
+  }
+
+  #takeCensus(): void {
+    const { connections, openConnections, sessions, bytes, keySetAge, keySetKeys, certificateExpiry } =
+      this.#metrics;
+    const census = this.#census();
+    // What is not there any more must not keep the value it had.
+    for (const metric of [sessions, bytes, keySetAge, keySetKeys, certificateExpiry]) metric.reset();
+    const carried = structuredClone(this.#carried);
+    let sessionCount = 0;
+    for (const { state, ...standing } of census?.sessions ?? []) {
+      sessionCount++;
+      sessions.inc({ backend: standing.backend, state });
+      add(carried, standing);
+    }
+    for (const [backend, { bytesIn, bytesOut }] of carried) {
+      bytes.inc({ backend, direction: "to_backend" }, bytesIn);
+      bytes.inc({ backend, direction: "to_client" }, bytesOut);
+    }
+    const logins = census?.logins ?? 0;
+    connections.set({ phase: "login" }, logins);
+    connections.set({ phase: "session" }, sessionCount);
+    openConnections.set(logins + sessionCount);
+    for (const { issuer, keys, ageMs } of census?.keySets ?? []) {
+      keySetKeys.set({ issuer }, keys);
+      if (ageMs !== undefined) keySetAge.set({ issuer }, ageMs / 1000);
+    }
+    for (const { certificate, expiresAtMs } of census?.certificates ?? []) {
+      certificateExpiry.set({ certificate }, expiresAtMs / 1000);
+    }
+  }
+
+  #takeProcessFigures(): void {
+    const { cpuSeconds, residentMemory, heap } = this.#metrics;
+    const { user, system } = cpuUsage();
+    cpuSeconds.reset();
+    cpuSeconds.inc((user + system) / 1e6);
+    const { rss, heapTotal } = Deno.memoryUsage();
+    residentMemory.set(rss);
+    heap.set(heapTotal);
+  }
+}
+
+/** 53300: too many of something; 57014: it took too long. A backend's own have no fault of ours. */
+const LIMIT_CODES = new Set(["53300", "57014"]);
+
+/** Bytes of sessions at one backend. */
+interface Carried {
+  bytesIn: number;
+  bytesOut: number;
+}
+
+function add(
+  carried: Map<string, Carried>,
+  { backend, bytesIn, bytesOut }: Carried & { readonly backend: string },
+): void {
+  const sum = carried.get(backend) ?? { bytesIn: 0, bytesOut: 0 };
+  sum.bytesIn += bytesIn;
+  sum.bytesOut += bytesOut;
+  carried.set(backend, sum);
+}
+
+/** A timer that does not keep the program running. */
+function afterUnnoticed(ms: number, act: () => void): () => void {
+  const timer = setTimeout(act, ms);
+  Deno.unrefTimer(timer);
+  return () => clearTimeout(timer);
+}
