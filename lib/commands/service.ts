@@ -1,7 +1,9 @@
 import type { Configuration } from "../config/configuration.ts";
+import type { Census } from "../observe/census.ts";
 import type { Observer } from "../observe/events.ts";
 import { Proxy, type ProxyOptions } from "../proxy.ts";
 import type { TokenEvent } from "../token/token_event.ts";
+import { censusOf } from "./census.ts";
 import type { Loaded } from "./load.ts";
 import { proxyEventOf } from "./proxy_event.ts";
 
@@ -56,6 +58,11 @@ export class Service implements AsyncDisposable {
   /** What serves. */
   get proxy(): Proxy {
     return this.#proxy!;
+  }
+
+  /** What is so at this moment: for the metrics. */
+  census(): Census {
+    return censusOf(this.proxy, this.#loaded!);
   }
 
   /**

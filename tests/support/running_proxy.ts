@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Loaded } from "../../lib/commands/load.ts";
 import { Service } from "../../lib/commands/service.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
+import type { Census } from "../../lib/observe/census.ts";
 import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
 import type { ProxyOptions } from "../../lib/proxy.ts";
 import type { TokenEvent } from "../../lib/token/token_event.ts";
@@ -99,6 +100,11 @@ export class RunningProxy implements AsyncDisposable {
 
   get port(): number {
     return this.#service.proxy.addresses[0].port;
+  }
+
+  /** What is so at this moment. */
+  census(): Census {
+    return this.#service.census();
   }
 
   get connectionCount(): number {

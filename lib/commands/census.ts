@@ -1,0 +1,34 @@
+import { X509Certificate } from "node:crypto";
+import type { Configuration } from "../config/configuration.ts";
+import type { Census, CertificateStanding } from "../observe/census.ts";
+import type { Proxy } from "../proxy.ts";
+import type { Loaded } from "./load.ts";
+
+/** What is so at this moment of all that serves. */
+export function censusOf(proxy: Proxy, { configuration, verifier }: Loaded): Census {
+  return { ...proxy.census(), keySets: verifier.keySets(), certificates: certificatesOf(configuration) };
+}
+
+/** Read once: a certificate takes longer to read than all the rest, and a configuration never changes. */
+const READ = new WeakMap<Configuration, readonly CertificateStanding[]>();
+
+function certificatesOf(configuration: Configuration): readonly CertificateStanding[] {
+  const known = READ.get(configuration);
+  if (known !== undefined) return known;
+  const certificates = [
+    ...standingOf("listen.certificate", configuration.listen.tls?.certificates),
+    ...[...configuration.backends.values()].flatMap(({ name, clientIdentity }) =>
+      standingOf(`backends.${name}`, clientIdentity?.certificates)
+    ),
+  ];
+  READ.set(configuration, certificates);
+  return certificates;
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function standingOf(certificate: string, chainPem = ""): CertificateStanding[] {
+  const ends = [...chainPem.matchAll(PEM_CERTIFICATE)].map(([pem]) => new X509Certificate(pem).validToDate);
+  if (ends.length === 0) return [];
+  return [{ certificate, expiresAtMs: Math.min(...ends.map((end) => end.getTime())) }];
+}
