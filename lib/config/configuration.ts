@@ -1,5 +1,6 @@
 import type { WayInRule } from "../authenticate/way_in.ts";
 import type { Policy } from "../authorize/policy.ts";
+import type { ServiceSettings } from "../commands/schema.ts";
 import type { Backend } from "../connect/schema.ts";
 import type { LimitsSettings } from "../limits/schema.ts";
 import type { AdminSettings } from "../observe/admin_schema.ts";
@@ -30,6 +31,7 @@ export interface Configuration {
   /** In order, each with the URL of its issuer. */
   readonly waysIn: readonly WayInRule[];
   readonly limits: LimitsSettings;
+  readonly service: ServiceSettings;
   /** Its file is absolute. */
   readonly log: LogSettings;
   /** Its file is absolute. */

@@ -6,6 +6,7 @@ import { dirname, resolve } from "node:path";
 import { wayInSchema } from "../authenticate/schema.ts";
 import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
+import { serviceSchema } from "../commands/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
 import { limitsSchema } from "../limits/schema.ts";
 import { adminSchema } from "../observe/admin_schema.ts";
@@ -81,6 +82,7 @@ export async function loadConfiguration(
   });
   const authorize = sections.table("authorize", authorizeSchema);
   const limits = sections.table("limits", limitsSchema);
+  const service = sections.table("service", serviceSchema);
   const log = sections.table("log", logSchema);
   const audit = sections.table("audit", auditSchema);
   const adminSettings = sections.table("admin", adminSchema);
@@ -127,6 +129,7 @@ export async function loadConfiguration(
     policy,
     waysIn,
     limits: limits!,
+    service: service!,
     log: withPath(log!, files),
     audit: withPath(audit!, files),
     admin: admin!,
