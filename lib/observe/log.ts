@@ -1,5 +1,5 @@
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
-import type { Observer } from "./events.ts";
+import type { Observer, ProxyEvent, SessionEvent } from "./events.ts";
 import { logEntryOf, type LogLevel } from "./log_entry.ts";
 import { printable } from "../printable.ts";
 import type { LogSettings } from "./schema.ts";
@@ -15,7 +15,7 @@ const LEVELS = { error: "error", warn: "warning", info: "info", debug: "debug", 
 
 /** Opens the program's one log; `write` gets whole lines. */
 export function openLog(settings: LogSettings, write: (line: string) => void): Log {
-  const format = settings.format === "json" ? jsonLine : textLine;
+  const format = FORMATS[settings.format];
   const sink = (record: LogRecord) => write(format(record));
   configureSync({
     reset: true,
@@ -28,22 +28,43 @@ export function openLog(settings: LogSettings, write: (line: string) => void): L
   const logger = getLogger(CATEGORY);
   return {
     observe(event) {
-      const { level, message, fields } = logEntryOf(event);
-      const record = { level: LEVELS[level], message: [message], rawMessage: message, properties: fields };
-      if (logger.isEnabledFor(record.level)) logger.emit({ timestamp: Date.now(), ...record });
+      const record = recordOf(event);
+      if (logger.isEnabledFor(record.level)) logger.emit(record);
     },
     [Symbol.dispose]: resetSync,
   };
 }
 
+/** An event as a line of the log, whatever its level. */
+export function logLineOf(event: SessionEvent | ProxyEvent, format: LogSettings["format"]): string {
+  return FORMATS[format](recordOf(event));
+}
+
+type Entry = Pick<LogRecord, "timestamp" | "level" | "message" | "properties">;
+
+const FORMATS = { text: textLine, json: jsonLine, fluent: fluentLine } as const;
+
+function recordOf(event: SessionEvent | ProxyEvent) {
+  const { level, message, fields } = logEntryOf(event);
+  const timestamp = Date.now();
+  return { timestamp, level: LEVELS[level], message: [message], rawMessage: message, properties: fields };
+}
+
 /** One JSON object: `timestamp`, `severity` and `message` as the program's Go ancestor named them, then the fields. */
-function jsonLine(record: LogRecord): string {
+function jsonLine(record: Entry): string {
   const { timestamp, severity, message } = headOf(record);
   return JSON.stringify({ timestamp, severity, message, ...Object.fromEntries(fieldsOf(record)) }) + "\n";
 }
 
+/** The ancestor's own lines: one JSON object, its severities those that collectors of Fluentd know, `warning` among them. */
+function fluentLine(record: Entry): string {
+  const { timestamp, severity, message } = headOf(record);
+  const head = { message, severity: severity === "warn" ? "warning" : severity, timestamp };
+  return JSON.stringify({ ...head, ...Object.fromEntries(fieldsOf(record)) }) + "\n";
+}
+
 /** The time, the level, what happened, and fields as `name=value`; a value is quoted unless it is one plain word. */
-function textLine(record: LogRecord): string {
+function textLine(record: Entry): string {
   const { timestamp, severity, message } = headOf(record);
   const fields = fieldsOf(record).map(([name, value]) => {
     const isPlain = typeof value !== "string" || /^[^\s"=]+$/.test(value);
@@ -52,12 +73,12 @@ function textLine(record: LogRecord): string {
   return `${timestamp} ${severity} ${message}${fields.join("")}\n`;
 }
 
-function headOf({ timestamp, level, message }: LogRecord) {
+function headOf({ timestamp, level, message }: Entry) {
   const severity: LogLevel = level === "warning" ? "warn" : level === "fatal" ? "error" : level;
   return { timestamp: new Date(timestamp).toISOString(), severity, message: message.join("") };
 }
 
-function fieldsOf(record: LogRecord): [string, string | number | boolean][] {
+function fieldsOf(record: Entry): [string, string | number | boolean][] {
   return Object.entries(record.properties).flatMap(([name, value]) =>
     value === undefined
       ? []

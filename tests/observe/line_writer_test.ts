@@ -33,7 +33,7 @@ Deno.test("LineWriter drops what does not fit while nobody reads, and tells how 
   const { promise, resolve } = Promise.withResolvers<void>();
   sink.stalled = promise;
   {
-    await using writer = new LineWriter(sink, 10);
+    await using writer = new LineWriter(sink, { maxWaitingLength: 10 });
     for (const line of ["first\n", "2nd\n", "third\n", "fourth\n"]) writer.write(line);
     resolve();
   }

@@ -1,0 +1,115 @@
+import type { LineSink } from "./line_writer.ts";
+
+/** What becomes of a file that lines are appended to. */
+export interface AppendedFileEvents {
+  /** Nothing could be written: it is tried again. */
+  readonly failed: (error: unknown) => void;
+  /** Something was written. */
+  readonly written: () => void;
+}
+
+/** How long until what could not be written is tried again, in milliseconds. */
+const RETRY_MS = 1_000;
+
+/** Who works on this machine may read what is recorded of others only by the group: who logged in, and from where. */
+const MODE = 0o640;
+
+const NEWLINE = 0x0a;
+
+/**
+ * A file that lines are appended to, and that may be moved away meanwhile: opened anew by its path it goes on in another.
+ *
+ * A disk that takes nothing keeps the lines waiting here; whoever writes them is not waiting, a `LineWriter` sees to that.
+ */
+export class AppendedFile implements LineSink, Disposable {
+  readonly #path: string;
+  readonly #events: AppendedFileEvents;
+  readonly #retryMs: number;
+  #file: Deno.FsFile;
+  /** The file to go on in, once it may be changed. */
+  #next: Deno.FsFile | null = null;
+  #isWriting = false;
+  #isClosed = false;
+  #stopWaiting: () => void = () => {};
+
+  private constructor(
+    file: Deno.FsFile,
+    { path, events, retryMs }: { path: string; events: AppendedFileEvents; retryMs: number },
+  ) {
+    this.#file = file;
+    this.#path = path;
+    this.#events = events;
+    this.#retryMs = retryMs;
+  }
+
+  /** Opens it, and makes it if it is not there. Rejects with the error of the system. */
+  static async open(
+    path: string,
+    { retryMs = RETRY_MS, ...events }: AppendedFileEvents & { readonly retryMs?: number },
+  ): Promise<AppendedFile> {
+    return new AppendedFile(await openToAppend(path), { path, events, retryMs });
+  }
+
+  /** Opens it anew by its path. Rejects with the error of the system: then the old one stays in use. */
+  async reopen(): Promise<void> {
+    const next = await openToAppend(this.#path);
+    if (this.#isClosed) return next.close();
+    this.#next?.close();
+    this.#next = next;
+    this.#stopWaiting();
+    if (!this.#isWriting) this.#goOnInNext();
+  }
+
+  /** Settles when all of these whole lines are written, however long that takes; gives up only when it is closed. */
+  async write(lines: Uint8Array): Promise<number> {
+    this.#isWriting = true;
+    let at = 0;
+    while (at < lines.length && !this.#isClosed) {
+      // No line is torn in two: its first half in the old file would be worth nothing.
+      if (this.#goOnInNext()) at = lines.lastIndexOf(NEWLINE, at - 1) + 1;
+      try {
+        at += await this.#file.write(lines.subarray(at));
+        this.#events.written();
+      } catch (error) {
+        if (this.#isClosed) break;
+        this.#events.failed(error);
+        await this.#untilRetry();
+      }
+    }
+    this.#isWriting = false;
+    if (!this.#isClosed) this.#goOnInNext();
+    return lines.length;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stopWaiting();
+    this.#next?.close();
+    this.#file.close();
+  }
+
+  #goOnInNext(): boolean {
+    if (this.#next === null) return false;
+    this.#file.close();
+    this.#file = this.#next;
+    this.#next = null;
+    return true;
+  }
+
+  #untilRetry(): Promise<void> {
+    // A file that is opened anew may be better than this one already.
+    if (this.#next !== null) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#retryMs);
+    this.#stopWaiting = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    return promise;
+  }
+}
+
+function openToAppend(path: string): Promise<Deno.FsFile> {
+  return Deno.open(path, { append: true, create: true, mode: MODE });
+}
