@@ -27,7 +27,8 @@ export function parseDenyList(text: string): ParsedDenyList {
   const subjects = new Set<string>();
   const mistakes: DenyMistake[] = [];
   for (const [index, written] of text.replace(/^\uFEFF/, "").split("\n").entries()) {
-    const line = written.replace(/^[ \t]+|[ \t\r]+$/g, "");
+    // Looked for only where blanks begin: a name full of them would hold everybody up.
+    const line = written.replace(/(?<![ \t\r])[ \t\r]+$/, "").replace(/^[ \t]+/, "");
     if (line === "" || line.startsWith("#")) continue;
     const [, key, value] = /^(jti|sub)[ \t]+(.+)$/.exec(line) ?? [];
     const says = value === undefined ? 'must be "jti" or "sub", a blank and its value' : mistakeOf(value);
