@@ -121,7 +121,7 @@ Deno.test.each<[string, string, string[]]>([
   ]],
   ["an unknown table", SMALLEST + "[lgo]", ["18: lgo is not a known key: did you mean log?"]],
   ["a table like no other", SMALLEST + "[metrics]", [
-    "18: metrics is not a known key: there are listen, startup, issuers, ways_in, backends, rules, authorize, limits, log, audit, admin",
+    "18: metrics is not a known key: there are listen, startup, issuers, ways_in, backends, rules, authorize, limits, service, log, audit, admin",
   ]],
   ["an unknown key", changed("[listen]", '[listen]\nadress = ":1"'), [
     "2: listen.adress is not a known key: did you mean address?",
