@@ -17,6 +17,7 @@ export interface SessionStanding {
   readonly bytesIn: number;
   /** From the backend to the client. */
   readonly bytesOut: number;
+  readonly transactions: number;
 }
 
 /** The keys of an issuer. */

@@ -93,6 +93,10 @@ function ofSessions(metrics: MetricSet) {
       help: "Bytes carried for sessions, those still running among them",
       labels: ["backend", "direction"],
     }),
+    transactions: metrics.counter("pg_auth_proxy_transactions_total", {
+      help: "Transactions of sessions that are over: each Query or Sync after which none is open",
+      labels: ["backend"],
+    }),
     cancels: metrics.counter("pg_auth_proxy_cancels_total", {
       help: "CancelRequests, accepted or with a key that is unknown or from another address",
       labels: ["result"],

@@ -23,7 +23,7 @@ export class Metrics implements Disposable {
   readonly #metrics = declareMetrics(this.#set);
   readonly #wallClock: () => number;
   readonly #eventLoopWatch: EventLoopWatch;
-  /** Bytes of sessions that are over, by backend. */
+  /** By sessions that are over, by backend. */
   readonly #carried = new Map<string, Carried>();
   #census: () => Census | undefined = () => undefined;
 
@@ -164,17 +164,19 @@ export class Metrics implements Disposable {
     loginSeconds.observe({ stage: "total", result }, durationMs / 1000);
   }
 
-  #countEnding({ backend, how, bytesIn, bytesOut }: Ending): void {
-    this.#metrics.sessionsEnded.inc({ backend, how });
-    add(this.#carried, { backend, bytesIn, bytesOut });
+  #countEnding({ how, ...carried }: Ending): void {
+    this.#metrics.sessionsEnded.inc({ backend: carried.backend, how });
+    add(this.#carried, carried);
   }
 
   #takeCensus(): void {
-    const { connections, openConnections, sessions, bytes, keySetAge, keySetKeys, certificateExpiry } =
-      this.#metrics;
+    const { connections, openConnections, sessions, bytes, transactions } = this.#metrics;
+    const { keySetAge, keySetKeys, certificateExpiry } = this.#metrics;
     const census = this.#census();
     // What is not there any more must not keep the value it had.
-    for (const metric of [sessions, bytes, keySetAge, keySetKeys, certificateExpiry]) metric.reset();
+    for (const metric of [sessions, bytes, transactions, keySetAge, keySetKeys, certificateExpiry]) {
+      metric.reset();
+    }
     const carried = structuredClone(this.#carried);
     let sessionCount = 0;
     for (const { state, ...standing } of census?.sessions ?? []) {
@@ -182,7 +184,8 @@ export class Metrics implements Disposable {
       sessions.inc({ backend: standing.backend, state });
       add(carried, standing);
     }
-    for (const [backend, { bytesIn, bytesOut }] of carried) {
+    for (const [backend, { bytesIn, bytesOut, transactions: count }] of carried) {
+      transactions.inc({ backend }, count);
       bytes.inc({ backend, direction: "to_backend" }, bytesIn);
       bytes.inc({ backend, direction: "to_client" }, bytesOut);
     }
@@ -213,19 +216,21 @@ export class Metrics implements Disposable {
 /** 53300: too many of something; 57014: it took too long. A backend's own have no fault of ours. */
 const LIMIT_CODES = new Set(["53300", "57014"]);
 
-/** Bytes of sessions at one backend. */
+/** What sessions at one backend have carried. */
 interface Carried {
   bytesIn: number;
   bytesOut: number;
+  transactions: number;
 }
 
 function add(
   carried: Map<string, Carried>,
-  { backend, bytesIn, bytesOut }: Carried & { readonly backend: string },
+  { backend, bytesIn, bytesOut, transactions }: Readonly<Carried> & { readonly backend: string },
 ): void {
-  const sum = carried.get(backend) ?? { bytesIn: 0, bytesOut: 0 };
+  const sum = carried.get(backend) ?? { bytesIn: 0, bytesOut: 0, transactions: 0 };
   sum.bytesIn += bytesIn;
   sum.bytesOut += bytesOut;
+  sum.transactions += transactions;
   carried.set(backend, sum);
 }
 

@@ -99,9 +99,10 @@ export class Relay {
     });
   }
 
-  /** What the session is doing, and how many bytes it has carried so far. */
+  /** What the session is doing, and what it has carried so far. */
   get standing() {
-    return { state: this.activity.state, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
+    const { state, transactions } = this.activity;
+    return { state, transactions, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
   }
 
   /** Runs until both ends are closed, as far as they can be. */
@@ -120,14 +121,19 @@ export class Relay {
     };
   }
 
-  /** Ends the session from our side: the client is told why, if it stands between two messages. */
-  end(error: PgError): void {
-    if (this.#how !== null) return;
+  /**
+   * Ends the session from our side: the client is told why, if it stands between two messages.
+   *
+   * @returns whether it was not over already
+   */
+  end(error: PgError): boolean {
+    if (this.#how !== null) return false;
     this.#departure?.[Symbol.dispose]();
     this.#departure = null;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
     this.#abandonBackend();
+    return true;
   }
 
   /**

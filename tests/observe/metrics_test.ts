@@ -185,7 +185,7 @@ Deno.test("a reload that succeeds tells when, one that fails does not", async ()
 
 Deno.test("text() counts sessions by backend and state when it is asked for", async () => {
   using metrics = startMetrics();
-  const idle = { backend: "orders", state: "idle", bytesIn: 1, bytesOut: 2 } as const;
+  const idle = { backend: "orders", state: "idle", bytesIn: 1, bytesOut: 2, transactions: 0 } as const;
   const busy = { ...idle, state: "active" } as const;
   metrics.watch(() => ({ ...census, logins: 4, sessions: [idle, idle, busy] }));
   const values = await valuesOf(metrics);
@@ -198,26 +198,27 @@ Deno.test("text() counts sessions by backend and state when it is asked for", as
 
 Deno.test("what is not in the census any more has no series", async () => {
   using metrics = startMetrics();
-  const idle = { backend: "old", state: "idle", bytesIn: 0, bytesOut: 0 } as const;
+  const idle = { backend: "old", state: "idle", bytesIn: 0, bytesOut: 0, transactions: 0 } as const;
   const keySets = [{ issuer: "old", keys: 1, ageMs: 5 }];
   const certificates = [{ certificate: "backends.old", expiresAtMs: 1 }];
   metrics.watch(() => ({ logins: 0, sessions: [idle], keySets, certificates }));
   const before = await valuesOf(metrics);
-  assert.equal([...before.keys()].filter((series) => /\bold"/.test(series)).length, 6);
+  assert.equal([...before.keys()].filter((series) => /\bold"/.test(series)).length, 7);
   metrics.watch(() => census);
   const after = await valuesOf(metrics);
   assert.deepEqual([...after.keys()].filter((series) => /\bold"/.test(series)), []);
 });
 
-Deno.test("bytes are those of sessions that run and of those that are over, each once", async () => {
+Deno.test("bytes and transactions are those of sessions that run and of those that are over, each once", async () => {
   using metrics = startMetrics();
-  const running = { backend: "orders", state: "idle", bytesIn: 7, bytesOut: 9 } as const;
+  const running = { backend: "orders", state: "idle", bytesIn: 7, bytesOut: 9, transactions: 2 } as const;
   metrics.watch(() => ({ ...census, sessions: [running] }));
   metrics.observe(ended);
   for (let scrape = 0; scrape < 2; scrape++) {
     const values = await valuesOf(metrics);
     assert.equal(values.get('pg_auth_proxy_bytes_total{backend="orders",direction="to_backend"}'), 107);
     assert.equal(values.get('pg_auth_proxy_bytes_total{backend="orders",direction="to_client"}'), 2009);
+    assert.equal(values.get('pg_auth_proxy_transactions_total{backend="orders"}'), 5);
   }
 });
 
