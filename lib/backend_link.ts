@@ -1,3 +1,4 @@
+import { backendViolation } from "./connect/backend_error.ts";
 import type { Startup } from "./connect/log_in.ts";
 import type { Backend } from "./connect/schema.ts";
 import {
@@ -12,7 +13,7 @@ import { negotiateTls } from "./connect/negotiate_tls.ts";
 import { reachBackend, type Reached } from "./connect/reach_backend.ts";
 import { saltedPassword } from "./connect/salted_password.ts";
 import type { Host, Target } from "./connect/target.ts";
-import { type Answer, answer } from "./dialogue.ts";
+import { type Answer, answer, type Dialogue, receiveByte, send } from "./dialogue.ts";
 import type { Secret } from "./secret.ts";
 import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { dial as dialStream, secureBackend } from "./stream/dial.ts";
@@ -50,6 +51,9 @@ export interface OpenedBackend {
   readonly canceller: BackendCanceller | null;
 }
 
+/** How long one host may take to answer a probe, in milliseconds. */
+const PROBE_TIMEOUT_MS = 10_000;
+
 /** How long a cancel may take on its way to the backend, in milliseconds. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
@@ -86,6 +90,43 @@ export async function openBackend(
     : new BackendCanceller(access, { host, backendKey, proxyHeader });
   return { buffered: channel.takeBuffered(), stream: channel.detach(), reached, canceller };
 }
+
+/**
+ * Is the backend there? Speaks to its hosts in turn until one answers, as far as a login does before it says who it is: inside
+ * TLS its certificate has been checked. PostgreSQL logs nothing of it.
+ *
+ * @throws {PgError} 08001 or 08P01 with what is wrong at the last of the hosts as its reason
+ */
+export async function probeBackend(access: BackendAccess): Promise<void> {
+  const [last, ...others] = access.target.hosts.toReversed();
+  for (const host of others.reverse()) {
+    const isThere = await probeHost(access, host).then(() => true, () => false);
+    if (isThere) return;
+  }
+  await probeHost(access, last);
+}
+
+async function probeHost(access: BackendAccess, host: Host): Promise<void> {
+  using attempt = new Attempt();
+  const signal = attempt.begin(host, Math.min(access.target.connectTimeoutMs, PROBE_TIMEOUT_MS));
+  using channel = new Channel(await dialStream(host, { transport: "socket", signal }), signal);
+  if (access.sendsProxyHeader) await channel.stream.write(encodeProxyHeader(OURSELVES));
+  const answers = answersOver(channel, access, { attempt, isBesideConn: false });
+  await channel.converse(isPlain(access, host) ? askForTls(access) : cancelTls(access, host), answers);
+  // With bytes unread, as TLS leaves them, a close would reset the connection, and PostgreSQL log that.
+  await channel.stream.end();
+  await channel.untilEnd().catch(() => {});
+}
+
+/** A port may be open while nobody is behind it: outside TLS, whoever says yes or no to TLS is there. */
+function* askForTls({ name }: BackendAccess): Dialogue<void> {
+  yield* send(encodeMessage(startupPacket, { kind: "SSLRequest" }));
+  const reply = String.fromCharCode(yield* receiveByte("the answer to SSLRequest"));
+  if (!"SN".includes(reply)) throw backendViolation(name, "it answered SSLRequest with neither S nor N");
+}
+
+/** No IP addresses, so that the header says that the proxy speaks for itself. */
+const OURSELVES: ProxiedConnection = { client: { address: "", port: 0 }, server: { address: "", port: 0 } };
 
 /** What a CancelRequest for one session takes, and no more: it is kept as long as the session lasts. */
 export class BackendCanceller {
@@ -128,6 +169,7 @@ export class BackendCanceller {
 
 function* cancelTls({ name, target }: BackendAccess, host: Host) {
   const { sslmode, sslnegotiation } = target;
+  // As in libpq there is no TLS on a socket of this machine.
   if (host.kind === "unix" || sslmode === "disable") return;
   yield* negotiateTls({
     backend: name,
@@ -135,6 +177,10 @@ function* cancelTls({ name, target }: BackendAccess, host: Host) {
     sslmode,
     isDirect: sslnegotiation === "direct",
   });
+}
+
+function isPlain({ target }: BackendAccess, host: Host): boolean {
+  return host.kind === "unix" || target.sslmode === "disable";
 }
 
 /** Who answers what the room `connect/` asks of the outside. */
@@ -150,8 +196,7 @@ function answersOver(
   return [
     answer(dial, async ({ host, timeoutMs }) => {
       const signal = attempt.begin(host, timeoutMs);
-      const isPlain = host.kind === "unix" || access.target.sslmode === "disable";
-      const transport = isPlain && isBesideConn ? "conn" : "socket";
+      const transport = isPlain(access, host) && isBesideConn ? "conn" : "socket";
       const stream = await dialStream(host, { transport, signal });
       // The dialogue may have given up in the same moment: then nobody would close this one.
       if (signal.aborted) stream.destroy();

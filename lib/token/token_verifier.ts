@@ -7,7 +7,7 @@ import { checkBinding } from "./binding.ts";
 import { checkClaims } from "./claim_checks.ts";
 import { looksLikeJose } from "./compact_jws.ts";
 import { introspectionKey, type IssuersOutside } from "./issuer_parts.ts";
-import type { KeySetAge } from "./key_source.ts";
+import type { KeySetAge, KeySource } from "./key_source.ts";
 import { type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
@@ -70,6 +70,13 @@ export class TokenVerifier implements AsyncDisposable {
   async probe(): Promise<readonly IssuerProblem[]> {
     const probes = this.#issuers.flatMap((issuer) => [probeKeys(issuer), probeIntrospection(issuer)]);
     return (await Promise.all(probes)).filter((problem) => problem !== undefined);
+  }
+
+  /** What is wrong with issuers now, as far as that is known without asking them: keys that are missing, or too old. */
+  problems(): readonly IssuerProblem[] {
+    return this.#issuers.flatMap(({ settings, keys }) =>
+      keys === undefined || keys.current() !== undefined ? [] : [problemOfKeys(settings.name, keys)]
+    );
   }
 
   /** Fetches every key set again; one that cannot be had leaves its keys as they are and is reported. */
@@ -193,7 +200,11 @@ export class TokenVerifier implements AsyncDisposable {
 
 async function probeKeys({ settings, keys }: KnownIssuer): Promise<IssuerProblem | undefined> {
   if (keys === undefined || await keys.usable() !== undefined) return undefined;
-  return { issuer: settings.name, message: keys.problem() ?? "Its keys have not been fetched" };
+  return problemOfKeys(settings.name, keys);
+}
+
+function problemOfKeys(issuer: string, keys: KeySource): IssuerProblem {
+  return { issuer, message: keys.problem() ?? "Its keys have not been fetched" };
 }
 
 async function probeIntrospection(

@@ -1,0 +1,206 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { formatAddress } from "../address.ts";
+import type { ListenAddress } from "../listen_address.ts";
+import type { Secret } from "../secret.ts";
+import type { ProxyEvent } from "./events.ts";
+import type { ReadinessAnswer } from "./readiness.ts";
+
+/** Figures in a form that somebody collects. */
+export interface Exposition {
+  /** Of HTTP: its media type and version. */
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+/** What an {@link AdminServer} answers with. */
+export interface AdminSources {
+  readonly readiness: () => ReadinessAnswer;
+  readonly metrics: Exposition;
+}
+
+/** Who the server is inside TLS. */
+export interface AdminTls {
+  /** PEM, the leaf first. */
+  readonly certificates: string;
+  /** PEM. */
+  readonly privateKey: Secret;
+}
+
+/** What an {@link AdminServer} is made of. */
+export interface AdminServerOptions {
+  readonly addresses: readonly ListenAddress[];
+  /** Without it, outside TLS. */
+  readonly tls?: AdminTls;
+  readonly sources: AdminSources;
+  readonly report: (event: ProxyEvent) => void;
+}
+
+/** Why the server cannot listen: the address is in `address`, the error of the system the cause. */
+export class CannotListen extends Error {
+  override readonly name = "CannotListen";
+  readonly address: string;
+
+  constructor(address: string, cause: unknown) {
+    super(`cannot listen on ${address}`, { cause });
+    this.address = address;
+  }
+}
+
+/**
+ * What those may take who ask. `node:http` and not `Deno.serve`: there a connection that sends nothing, or half a request,
+ * stays for ever, and there may be any number of them (Deno 2.9.6).
+ */
+const LIMITS = {
+  /** Bytes of a request's head. */
+  maxHeaderSize: 8192,
+  /** Until the head has come, and until the whole request has, in milliseconds. */
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 5_000,
+} as const;
+
+const HANDSHAKE_TIMEOUT_MS = 5_000;
+
+/** For one answer to be taken, in milliseconds. */
+const SOCKET_TIMEOUT_MS = 15_000;
+
+const MAX_CONNECTIONS = 64;
+
+/**
+ * Where the proxy itself is asked how it is: `/health`, `/ready`, `/metrics` and the same by the ancestor's name, `/vars`.
+ *
+ * It reads nothing but the first line of a request, and changes nothing: whoever reaches it learns how the proxy is, and
+ * no more.
+ */
+export class AdminServer implements AsyncDisposable {
+  readonly #options: AdminServerOptions;
+  readonly #servers: (Server | TlsServer)[] = [];
+
+  private constructor(options: AdminServerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Begins to answer.
+   *
+   * @throws {CannotListen} when an address cannot be listened on; then none is
+   */
+  static async open(options: AdminServerOptions): Promise<AdminServer> {
+    const server = new AdminServer(options);
+    try {
+      for (const address of options.addresses) await server.#listen(address);
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The ports the system chose, where it was asked to. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#servers.map((server) => {
+      const { address: host, port } = server.address() as AddressInfo;
+      return { host, port };
+    });
+  }
+
+  /** Shows another certificate to connections from now on. */
+  renew({ certificates, privateKey }: AdminTls): void {
+    for (const server of this.#servers) {
+      (server as TlsServer).setSecureContext({ cert: certificates, key: privateKey.reveal() });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#servers.splice(0).map(closed));
+  }
+
+  async #listen({ host, port }: ListenAddress): Promise<void> {
+    const { tls, report } = this.#options;
+    const server = tls === undefined ? createServer(LIMITS, this.#answer) : createTlsServer({
+      ...LIMITS,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      cert: tls.certificates,
+      key: tls.privateKey.reveal(),
+    }, this.#answer);
+    server.maxConnections = MAX_CONNECTIONS;
+    server.setTimeout(SOCKET_TIMEOUT_MS, (socket: Socket) => socket.destroy());
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (cause) => reject(new CannotListen(formatAddress(host, port), cause)));
+      server.listen(port, host, resolve);
+    });
+    // What goes wrong with one who asks is nobody else's trouble.
+    server.on("error", () => {});
+    this.#servers.push(server);
+    const bound = this.addresses.at(-1)!;
+    report({
+      kind: "admin_listening",
+      address: formatAddress(bound.host, bound.port),
+      isTlsOffered: tls !== undefined,
+    });
+  }
+
+  readonly #answer = (request: IncomingMessage, response: ServerResponse): void => {
+    answerTo(request, this.#options.sources).then(
+      (answer) => send(response, { isHead: request.method === "HEAD", ...answer }),
+      // A bug of ours: who asks is not told of it.
+      () => send(response, { status: 500, contentType: PLAIN, body: "Internal Server Error\n" }),
+    );
+  };
+}
+
+interface AdminAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+const PLAIN = "text/plain; charset=utf-8";
+
+async function answerTo(
+  { method, url = "" }: IncomingMessage,
+  { readiness, metrics }: AdminSources,
+): Promise<AdminAnswer> {
+  if (method !== "GET" && method !== "HEAD") {
+    return { status: 405, contentType: PLAIN, body: "Method Not Allowed\n" };
+  }
+  switch (url.split("?", 1)[0]) {
+    case "/health":
+      return { status: 200, contentType: PLAIN, body: "OK" };
+    case "/ready": {
+      const answer = readiness();
+      const body = JSON.stringify(answer, null, 2) + "\n";
+      return { status: answer.ready ? 200 : 503, contentType: "application/json", body };
+    }
+    case "/metrics":
+    case "/vars":
+      return { status: 200, contentType: metrics.contentType, body: await metrics.text() };
+    default:
+      return { status: 404, contentType: PLAIN, body: "Not Found\n" };
+  }
+}
+
+function send(
+  response: ServerResponse,
+  { status, contentType, body, isHead = false }: AdminAnswer & { readonly isHead?: boolean },
+): void {
+  response.writeHead(status, {
+    "content-type": contentType,
+    "content-length": new TextEncoder().encode(body).length,
+    "cache-control": "no-store",
+    ...(status === 405 ? { allow: "GET, HEAD" } : {}),
+    // A body that nobody reads must not be taken for the next request.
+    ...(status === 405 ? { connection: "close" } : {}),
+  });
+  response.end(isHead ? undefined : body);
+}
+
+function closed(server: Server | TlsServer): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeAllConnections();
+  return promise;
+}
