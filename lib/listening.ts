@@ -1,4 +1,3 @@
-import type { Configuration } from "./config/configuration.ts";
 import type { ListenAddress } from "./listen_address.ts";
 import type { ConnListener } from "./stream/conn_listener.ts";
 import type { Listener, ListenerEvents } from "./stream/listener.ts";
@@ -24,22 +23,6 @@ export async function openListener(
     throw new CannotServe(`cannot listen on listen.address: ${LISTEN_ERRORS[code ?? ""] ?? message}`, {
       cause: error,
     });
-  }
-}
-
-/**
- * Holds that what listens now can go on by another configuration.
- *
- * @throws {CannotServe} when it is not what that one wants
- */
-export function checkListeners(now: Configuration["listen"], wanted: Configuration["listen"]): void {
-  const restart = "which takes a restart: end the program and start it again, or put back what was there";
-  if (JSON.stringify([now.address].flat()) !== JSON.stringify([wanted.address].flat())) {
-    throw new CannotServe(`listen.address has changed, ${restart}`);
-  }
-  // Clients of a listener without TLS come in by another kind of socket.
-  if ((now.tls === undefined) !== (wanted.tls === undefined)) {
-    throw new CannotServe(`listen.certificate has been ${wanted.tls ? "added" : "removed"}, ${restart}`);
   }
 }
 

@@ -10,9 +10,8 @@ import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import type { ListenAddress } from "./listen_address.ts";
-import { CannotServe, checkListeners, openListener } from "./listening.ts";
-import { ConnListener } from "./stream/conn_listener.ts";
-import { Listener } from "./stream/listener.ts";
+import { Listeners } from "./listeners.ts";
+import { CannotServe } from "./listening.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import { clientCertificatePolicy } from "./stream/client_certificate.ts";
 import { createServerCertificate, type ServerCertificate } from "./stream/server_certificate.ts";
@@ -32,21 +31,39 @@ export interface ProxyOptions {
   readonly random?: () => number;
 }
 
+/** How a {@link Proxy} is drained. */
+export interface DrainOptions {
+  /** How long sessions may take to become idle, in milliseconds. */
+  readonly graceMs: number;
+  /** How long connections are still accepted, in milliseconds: whoever balances may have to look first. */
+  readonly delayMs: number;
+  /** Aborts when it is to be over now. */
+  readonly signal?: AbortSignal;
+}
+
+/** What sessions that are cut off have for their last words, in milliseconds: a little more than those who leave have. */
+const LAST_WORDS_MS = 2_500;
+
 /** The listeners and the sessions that came in by them. */
 export class Proxy implements AsyncDisposable {
-  readonly #listeners: (Listener | ConnListener)[] = [];
+  readonly #listeners: Listeners;
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #house: SessionHouse & { isTracing: boolean };
-  #configuration: Configuration;
   #settings: SessionSettings;
   #lastId = 0;
+  #isDrained = false;
 
   private constructor(options: ProxyOptions) {
     const { configuration, tokens, observe } = options;
     const { now = () => performance.now(), wallClock = Date.now, after = startTimer, random = Math.random } =
       options;
-    this.#configuration = configuration;
     this.#settings = settingsOf(configuration, tokens);
+    this.#listeners = new Listeners({
+      connection: (stream, listener) => this.#serve(stream, listener),
+      acceptPaused: (cause, pauseMs) => observe({ kind: "accept_paused", cause, pauseMs }),
+      listening: ({ host, port }, isTlsOffered) =>
+        observe({ kind: "listening", address: formatAddress(host, port), isTlsOffered }),
+    });
     this.#house = {
       settings: () => this.#settings,
       observe,
@@ -68,18 +85,14 @@ export class Proxy implements AsyncDisposable {
    */
   static async open(options: ProxyOptions): Promise<Proxy> {
     const proxy = new Proxy(options);
-    try {
-      for (const address of [options.configuration.listen.address].flat()) await proxy.#listen(address);
-      return proxy;
-    } catch (error) {
-      await proxy.close();
-      throw error;
-    }
+    const listen = await proxy.#listeners.prepare(options.configuration.listen);
+    listen();
+    return proxy;
   }
 
   /** Where clients come in: the ports the system chose, where it was asked to. */
   get addresses(): readonly ListenAddress[] {
-    return this.#listeners.map((listener) => listener.address);
+    return this.#listeners.addresses;
   }
 
   /** How many connections there are, whatever they are doing. */
@@ -96,22 +109,27 @@ export class Proxy implements AsyncDisposable {
 
   /**
    * Goes on by another configuration: new connections go by it, and of the live ones each is asked whether it may stay.
+   * Listeners whose address has not changed stay as they are.
    *
-   * @returns what settles when no login goes by the old one any more
+   * @returns `loginsOver` settles when no login goes by the old one any more
    * @throws {CannotServe} when it cannot be served without starting anew; then the old one stays
    */
-  adopt(configuration: Configuration, tokens: SessionSettings["tokens"]): Promise<void> {
-    checkListeners(this.#configuration.listen, configuration.listen);
+  async adopt(
+    configuration: Configuration,
+    tokens: SessionSettings["tokens"],
+  ): Promise<{ readonly loginsOver: Promise<unknown> }> {
+    const settings = settingsOf(configuration, tokens);
+    const listen = await this.#listeners.prepare(configuration.listen);
     const old = this.#settings;
-    this.#settings = settingsOf(configuration, tokens);
+    this.#settings = settings;
     // What was counted stays: a reload forgives nobody.
     this.#house.failedLogins.apply(configuration.limits);
     this.#house.discoveries.apply(configuration.limits);
-    this.#configuration = configuration;
     this.#house.isTracing = configuration.log.level === "trace";
     const logins = [...this.#sessions.keys()].map((session) => session.loginBy(old));
     for (const session of this.#sessions.keys()) session.review();
-    return Promise.all(logins).then(() => {});
+    listen();
+    return { loginsOver: Promise.all(logins) };
   }
 
   /** A deny list has changed: each live session is asked whether it may stay. */
@@ -119,36 +137,43 @@ export class Proxy implements AsyncDisposable {
     for (const session of this.#sessions.keys()) session.check();
   }
 
-  /** Stops: no connection comes in any more, and each that is there is told 57P01. */
+  /**
+   * Stops without anybody losing by it, as far as there is time: connections come in for `delayMs` more, then logins are
+   * ended, and sessions when they are idle. What is left of them when the grace is over is cut off.
+   *
+   * @returns how many sessions were cut off
+   */
+  async drain({ graceMs, delayMs, signal }: DrainOptions): Promise<{ readonly cut: number }> {
+    const { observe, after } = this.#house;
+    observe({ kind: "draining", sessions: this.#sessions.size, graceMs, delayMs });
+    await untilDue(delayMs, { after, signal });
+    this.#listeners.close();
+    for (const session of this.#sessions.keys()) session.leave(shuttingDown());
+    const isOver = Promise.all(this.#sessions.values());
+    await untilDue(graceMs, { after, signal, isOver });
+    const cut = this.#cut();
+    await untilDue(LAST_WORDS_MS, { after, isOver });
+    // Answers wait for a client that does not read them, and have waited long enough.
+    for (const session of this.#sessions.keys()) if (session.standing !== null) cut.add(session);
+    this.#isDrained = true;
+    observe({ kind: "drained", sessionsCut: cut.size });
+    return { cut: cut.size };
+  }
+
+  /** Stops: no connection comes in any more, and each that is there is told 57P01. After {@link drain} nobody is waited for. */
   async close(): Promise<void> {
-    const sessions = this.#sessions.size;
-    for (const listener of this.#listeners.splice(0)) listener.close();
-    if (sessions > 0) this.#house.observe({ kind: "draining", sessions, graceMs: 0 });
-    for (const session of this.#sessions.keys()) session.end(shuttingDown());
-    await Promise.all(this.#sessions.values());
-    if (sessions > 0) this.#house.observe({ kind: "drained", sessionsCut: sessions });
+    this.#listeners.close();
+    this.#cut();
+    if (!this.#isDrained) await Promise.all(this.#sessions.values());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #listen(address: ListenAddress): Promise<void> {
-    const { observe } = this.#house;
-    const by = formatAddress(address.host, address.port);
-    const events = {
-      connection: (stream: ByteStream) => this.#serve(stream, by),
-      acceptPaused: (cause: Error, pauseMs: number) => observe({ kind: "accept_paused", cause, pauseMs }),
-    };
-    const isTlsOffered = this.#settings.certificate !== null;
-    const listener = await openListener(isTlsOffered ? Listener : ConnListener, { address, events });
-    this.#listeners.push(listener);
-    const { host, port } = listener.address;
-    observe({
-      kind: "listening",
-      address: formatAddress(host, port),
-      isTlsOffered,
-    });
+  /** Ends every connection now; gives the sessions that are cut off by it. */
+  #cut(): Set<Session> {
+    return new Set([...this.#sessions.keys()].filter((session) => session.end(shuttingDown())));
   }
 
   #serve(stream: ByteStream, listener: string): void {
@@ -156,6 +181,23 @@ export class Proxy implements AsyncDisposable {
     const session = new Session(stream, { id, settings: this.#settings, house: this.#house, listener });
     this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
   }
+}
+
+/** Settles when so much time has passed, when the signal aborts, or when everything is over. */
+async function untilDue(
+  ms: number,
+  { after, signal, isOver }: {
+    readonly after: SessionHouse["after"];
+    readonly signal?: AbortSignal;
+    readonly isOver?: Promise<unknown>;
+  },
+): Promise<void> {
+  if (signal?.aborted || ms === 0) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = after(ms, resolve);
+  signal?.addEventListener("abort", () => resolve(), { once: true });
+  await Promise.race([promise, isOver].filter((one) => one !== undefined));
+  stop();
 }
 
 function startTimer(ms: number, act: () => void): () => void {

@@ -32,6 +32,8 @@ export class Session {
   /** From then on. */
   #relay: Relay | null = null;
   #tenure: Tenure | null = null;
+  /** What is to become of it once it is let in, should it be let in all the same. */
+  #ending: ((relay: Relay) => void) | null = null;
 
   constructor(stream: ByteStream, { id, settings, house, listener }: SessionOptions) {
     this.#house = house;
@@ -69,10 +71,27 @@ export class Session {
     this.#tenure?.review();
   }
 
-  /** Ends this connection from our side, with the reason for its client. */
-  end(error: PgError): void {
-    this.#entrance?.end(error);
-    this.#relay?.end(error);
+  /**
+   * Ends this connection from our side, with the reason for its client.
+   *
+   * @returns whether that has cut off a session
+   */
+  end(error: PgError): boolean {
+    this.#endLogin(error, (relay) => relay.end(error));
+    return this.#relay?.end(error) ?? false;
+  }
+
+  /** The same, but a session may finish its transaction and have its answers: {@link Relay.endWhenIdle}. */
+  leave(error: PgError): void {
+    this.#endLogin(error, (relay) => relay.endWhenIdle(error));
+    this.#relay?.endWhenIdle(error);
+  }
+
+  /** A login may be over in the very moment it is ended: then its session is. */
+  #endLogin(error: PgError, ending: (relay: Relay) => void): void {
+    if (this.#entrance === null) return;
+    this.#entrance.end(error);
+    this.#ending = ending;
   }
 
   async #carry({ relay, stay, resources }: LetIn): Promise<void> {
@@ -85,6 +104,7 @@ export class Session {
     if (this.#settings === this.#house.settings()) tenure.check();
     else tenure.review();
     this.#settings = null;
+    this.#ending?.(relay);
     const result = await running;
     // From here on its bytes are told by its end, and must not be counted twice.
     this.#relay = null;

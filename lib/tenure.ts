@@ -153,7 +153,7 @@ export class Tenure implements Disposable {
       case "end_when_idle":
         return this.#options.relay.endWhenIdle(error);
       case "end_now":
-        return this.#options.relay.end(error);
+        this.#options.relay.end(error);
     }
   }
 

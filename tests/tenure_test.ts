@@ -77,6 +77,7 @@ class Scene {
         end: (error) => {
           this.errors.push(error);
           note("ended now");
+          return true;
         },
         endWhenIdle: (error) => {
           this.errors.push(error);

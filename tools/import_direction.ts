@@ -30,12 +30,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // `explain` asks the rules and the token's verdict with no connection at hand, and `check` logs in to backends.
   commands: [
     ...["config", "proxy", "listening", "observe", "authorize", "claims", "token"],
-    ...["admission", "authenticate/way_in", "backend_link", "connect", "startup", ...LEAVES],
+    ...["admission", "authenticate/way_in", "type authenticate", "backend_link", "connect", ...LEAVES],
   ],
   // The cancel keys are the one table that sessions share.
   proxy: [
     "session",
     "listening",
+    "listeners",
     "type session_settings",
     "stream",
     "observe",
@@ -44,7 +45,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type config/*",
     ...LEAVES,
   ],
-  listening: ["type stream", "type config/*", "type listen_address"],
+  listening: ["type stream", "type listen_address"],
+  listeners: ["listening", "stream", "type config/*", ...LEAVES],
   session: [
     "entrance",
     "chronicle",

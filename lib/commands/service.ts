@@ -103,11 +103,11 @@ export class Service implements AsyncDisposable {
     const loaded = await this.#load();
     const { configuration, verifier } = loaded;
     const old = this.#loaded!.verifier;
-    let unused: Promise<void>;
+    let loginsOver: Promise<unknown>;
     try {
       // Told to stop while it loaded: there is nothing left to go on with.
       if (this.#isClosed) return await verifier.close();
-      unused = this.proxy.adopt(configuration, verifier);
+      ({ loginsOver } = await this.proxy.adopt(configuration, verifier));
     } catch (error) {
       await verifier.close();
       throw error;
@@ -116,7 +116,7 @@ export class Service implements AsyncDisposable {
     this.#observe = this.#options.observerOf(configuration);
     this.#observe({ kind: "configuration_reloaded", sessions: this.proxy.connectionCount });
     // A login under way may be asking it.
-    unused.then(() => old.close());
+    loginsOver.then(() => old.close());
   }
 
   #load(): Promise<Loaded> {

@@ -206,7 +206,14 @@ export type ProxyEvent =
   | { readonly kind: "configuration_reloaded"; readonly sessions: number }
   /** The old configuration stays; a line for each mistake. */
   | { readonly kind: "reload_failed"; readonly reason: string }
-  | { readonly kind: "draining"; readonly sessions: number; readonly graceMs: number }
+  /** It is to end. Connections come in for so long more, then sessions have so long to become idle. */
+  | {
+    readonly kind: "draining";
+    readonly sessions: number;
+    readonly graceMs: number;
+    readonly delayMs: number;
+  }
+  /** It has ended; so many sessions were cut off in what they were doing. */
   | { readonly kind: "drained"; readonly sessionsCut: number };
 
 /** What is written to a file line by line. */

@@ -195,8 +195,9 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
       return { level: "error", message, fields: { reason: event.reason.split("\n") } };
     }
     case "draining": {
-      const { sessions, graceMs } = event;
-      return { level: "info", message: "draining", fields: { sessions, grace_ms: graceMs } };
+      const { sessions, graceMs, delayMs } = event;
+      const fields = { sessions, grace_ms: graceMs, delay_ms: delayMs };
+      return { level: "info", message: "draining", fields };
     }
     case "drained":
       return { level: "info", message: "drained", fields: { sessions_cut: event.sessionsCut } };

@@ -224,7 +224,10 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     { kind: "reload_failed", reason: "c.toml:1: one\nc.toml:2: two" },
     'error configuration not reloaded, the old one stays reason="c.toml:1: one; c.toml:2: two"',
   ],
-  [{ kind: "draining", sessions: 3, graceMs: 30_000 }, "info draining sessions=3 grace_ms=30000"],
+  [
+    { kind: "draining", sessions: 3, graceMs: 30_000, delayMs: 0 },
+    "info draining sessions=3 grace_ms=30000 delay_ms=0",
+  ],
 ])("openLog() tells %o", (event, expected) => {
   assert.deepEqual(logged({ level: "trace", format: "text" }, event), [`TIME ${expected}\n`]);
 });
