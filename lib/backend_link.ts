@@ -19,6 +19,7 @@ import { Channel, type ChannelTrace } from "./stream/channel.ts";
 import { dial as dialStream, secureBackend } from "./stream/dial.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import { encodeProxyHeader, type ProxiedConnection } from "./stream/proxy_header.ts";
+import { terminate } from "./wire/frontend.ts";
 import { encodeMessage } from "./wire/message.ts";
 import { startupPacket } from "./wire/startup_packet.ts";
 
@@ -89,6 +90,19 @@ export async function openBackend(
     ? null
     : new BackendCanceller(access, { host, backendKey, proxyHeader });
   return { buffered: channel.takeBuffered(), stream: channel.detach(), reached, canceller };
+}
+
+/**
+ * Logs in to a backend and leaves at once, as PostgreSQL likes it.
+ *
+ * @throws {PgError} what {@link reachBackend} throws
+ */
+export async function tryLogin(login: BackendLogin, signal: AbortSignal): Promise<Reached> {
+  const { stream, reached } = await openBackend(login, { signal, isBesideConn: false, tried: () => {} });
+  using _ = stream;
+  await stream.write(encodeMessage(terminate, { kind: "Terminate" }));
+  await stream.end();
+  return reached;
 }
 
 /**

@@ -26,6 +26,30 @@ export async function load(
   source: ConfigurationSource,
   report: (event: TokenEvent) => void,
 ): Promise<Loaded> {
+  const loaded = await open(source, { report, probe: (verifier) => verifier.probe() });
+  const { configuration, verifier } = loaded;
+  const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
+  if (missing === undefined) return loaded;
+  await verifier.close();
+  throw new StartError(missing);
+}
+
+/** How a configuration's issuers are opened. */
+export interface OpenOptions {
+  readonly report: (event: TokenEvent) => void;
+  /** Asks the issuers whatever is to be asked of them before anything else is. */
+  readonly probe: (verifier: TokenVerifier) => Promise<readonly IssuerProblem[]>;
+}
+
+/**
+ * Loads a configuration and opens its issuers.
+ *
+ * @throws {ConfigurationError} with all that is wrong with it
+ */
+export async function open(
+  source: ConfigurationSource,
+  { report, probe }: OpenOptions,
+): Promise<Loaded> {
   let verifier: TokenVerifier | undefined;
   try {
     const configuration = await loadConfiguration(source, {
@@ -33,11 +57,9 @@ export async function load(
       checkIssuers: async (issuers, about) => {
         const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report });
         verifier = opened.verifier;
-        return [...opened.problems, ...await verifier?.probe() ?? []];
+        return [...opened.problems, ...verifier === undefined ? [] : await probe(verifier)];
       },
     });
-    const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
-    if (missing !== undefined) throw new StartError(missing);
     return { configuration, verifier: verifier! };
   } catch (error) {
     await verifier?.close();

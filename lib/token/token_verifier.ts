@@ -72,6 +72,12 @@ export class TokenVerifier implements AsyncDisposable {
     return (await Promise.all(probes)).filter((problem) => problem !== undefined);
   }
 
+  /** Asks every validator about a token that nobody has issued: those that give no answer, or call it good. */
+  async probeValidators(): Promise<readonly IssuerProblem[]> {
+    const probes = this.#issuers.map((issuer) => probeValidator(issuer, this.#now()));
+    return (await Promise.all(probes)).filter((problem) => problem !== undefined);
+  }
+
   /** What is wrong with issuers now, as far as that is known without asking them: keys that are missing, or too old. */
   problems(): readonly IssuerProblem[] {
     return this.#issuers.flatMap(({ settings, keys }) =>
@@ -213,6 +219,22 @@ async function probeIntrospection(
   const problem = await introspector?.probe();
   if (problem === undefined) return undefined;
   return { issuer: settings.name, key: introspectionKey(problem.key), message: problem.message };
+}
+
+async function probeValidator(
+  { settings, validator }: KnownIssuer,
+  nowMs: number,
+): Promise<IssuerProblem | undefined> {
+  if (validator === undefined) return undefined;
+  const problem = { issuer: settings.name, key: ["validator", "command"] };
+  const asked = { user: "nobody", database: "nobody", clientAddress: "127.0.0.1" };
+  try {
+    await validator.validate({ token: `not-a-token-${crypto.randomUUID()}`, asked, nowMs });
+  } catch (error) {
+    if (!(error instanceof TokenRefused)) throw error;
+    return error.fault === "validator_unavailable" ? { ...problem, message: error.message } : undefined;
+  }
+  return { ...problem, message: "It calls a token good that nobody has issued; every login would be let in" };
 }
 
 async function introspect(token: string, { settings, introspector }: KnownIssuer) {
