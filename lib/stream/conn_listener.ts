@@ -46,7 +46,7 @@ export class ConnListener implements Disposable {
     while (!this.#isClosed) {
       const conn = await this.#listener.accept().catch((error: Error) => error);
       if (!(conn instanceof Error)) this.#take(conn);
-      else if (!this.#isClosed) await this.#pauseFor(conn);
+      else if (!this.#isClosed && !isOfOneClient(conn)) await this.#pauseFor(conn);
     }
   }
 
@@ -69,4 +69,10 @@ export class ConnListener implements Disposable {
     }
     this.#events.connection(stream);
   }
+}
+
+/** A client was gone before it could be accepted, as health checks of balancers mostly are: the next one need not wait. */
+function isOfOneClient(error: Error): boolean {
+  const { NotConnected, ConnectionAborted, ConnectionReset } = Deno.errors;
+  return [NotConnected, ConnectionAborted, ConnectionReset].some((kind) => error instanceof kind);
 }
