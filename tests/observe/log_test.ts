@@ -48,6 +48,18 @@ Deno.test("openLog() writes a login as one text line", () => {
   ]);
 });
 
+Deno.test("openLog() tells a client's address, and behind it the balancer's", () => {
+  const behind = { ...connection, via: "10.0.0.5:40000" };
+  const [line] = logged({ level: "debug", format: "text" }, {
+    connection: behind,
+    kind: "connection_opened",
+  });
+  assert.equal(
+    line,
+    "TIME debug connection opened connection=7 client_address=192.0.2.1:50000 via=10.0.0.5:40000\n",
+  );
+});
+
 Deno.test("openLog() writes a login as one JSON object", () => {
   const [line] = logged({ level: "info", format: "json" }, authenticated);
   assert.deepEqual(JSON.parse(line), {
