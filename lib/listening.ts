@@ -19,11 +19,14 @@ export async function openListener(
   try {
     return await kind.open(address, events);
   } catch (error) {
-    const { code, message } = error as Error & { readonly code?: string };
-    throw new CannotServe(`cannot listen on listen.address: ${LISTEN_ERRORS[code ?? ""] ?? message}`, {
-      cause: error,
-    });
+    throw new CannotServe(`cannot listen on listen.address: ${whyNotListening(error)}`, { cause: error });
   }
+}
+
+/** Why an address cannot be listened on, and what to do about it, as a clause. */
+export function whyNotListening(error: unknown): string {
+  const { code, message } = error as Error & { readonly code?: string };
+  return LISTEN_ERRORS[code ?? ""] ?? message;
 }
 
 const NOT_OURS = "this machine has no such address; choose one it has, or 0.0.0.0 for all";

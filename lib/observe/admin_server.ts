@@ -1,10 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { formatAddress } from "../address.ts";
 import type { ListenAddress } from "../listen_address.ts";
 import type { Secret } from "../secret.ts";
-import type { ProxyEvent } from "./events.ts";
 import type { ReadinessAnswer } from "./readiness.ts";
 
 /** Figures in a form that somebody collects. */
@@ -30,22 +28,10 @@ export interface AdminTls {
 
 /** What an {@link AdminServer} is made of. */
 export interface AdminServerOptions {
-  readonly addresses: readonly ListenAddress[];
+  readonly address: ListenAddress;
   /** Without it, outside TLS. */
   readonly tls?: AdminTls;
   readonly sources: AdminSources;
-  readonly report: (event: ProxyEvent) => void;
-}
-
-/** Why the server cannot listen: the address is in `address`, the error of the system the cause. */
-export class CannotListen extends Error {
-  override readonly name = "CannotListen";
-  readonly address: string;
-
-  constructor(address: string, cause: unknown) {
-    super(`cannot listen on ${address}`, { cause });
-    this.address = address;
-  }
 }
 
 /**
@@ -76,75 +62,55 @@ const MAX_CONNECTIONS = 64;
  * no more.
  */
 export class AdminServer implements AsyncDisposable {
-  readonly #options: AdminServerOptions;
-  readonly #servers: (Server | TlsServer)[] = [];
+  readonly #server: Server | TlsServer;
 
-  private constructor(options: AdminServerOptions) {
-    this.#options = options;
+  private constructor(server: Server | TlsServer) {
+    this.#server = server;
   }
 
-  /**
-   * Begins to answer.
-   *
-   * @throws {CannotListen} when an address cannot be listened on; then none is
-   */
-  static async open(options: AdminServerOptions): Promise<AdminServer> {
-    const server = new AdminServer(options);
-    try {
-      for (const address of options.addresses) await server.#listen(address);
-      return server;
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  /** The ports the system chose, where it was asked to. */
-  get addresses(): readonly ListenAddress[] {
-    return this.#servers.map((server) => {
-      const { address: host, port } = server.address() as AddressInfo;
-      return { host, port };
-    });
-  }
-
-  /** Shows another certificate to connections from now on. */
-  renew({ certificates, privateKey }: AdminTls): void {
-    for (const server of this.#servers) {
-      (server as TlsServer).setSecureContext({ cert: certificates, key: privateKey.reveal() });
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#servers.splice(0).map(closed));
-  }
-
-  async #listen({ host, port }: ListenAddress): Promise<void> {
-    const { tls, report } = this.#options;
-    const server = tls === undefined ? createServer(LIMITS, this.#answer) : createTlsServer({
-      ...LIMITS,
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      cert: tls.certificates,
-      key: tls.privateKey.reveal(),
-    }, this.#answer);
+  /** Begins to answer. Rejects with the error of the system when the address cannot be listened on. */
+  static async open({ address, tls, sources }: AdminServerOptions): Promise<AdminServer> {
+    const answer = answerFrom(sources);
+    const server = tls === undefined
+      ? createServer(LIMITS, answer)
+      : createTlsServer({ ...LIMITS, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, ...identityOf(tls) }, answer);
     server.maxConnections = MAX_CONNECTIONS;
     server.setTimeout(SOCKET_TIMEOUT_MS, (socket: Socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause) => reject(new CannotListen(formatAddress(host, port), cause)));
-      server.listen(port, host, resolve);
+      server.once("error", reject);
+      server.listen(address.port, address.host, resolve);
     });
     // What goes wrong with one who asks is nobody else's trouble.
     server.on("error", () => {});
-    this.#servers.push(server);
-    const bound = this.addresses.at(-1)!;
-    report({
-      kind: "admin_listening",
-      address: formatAddress(bound.host, bound.port),
-      isTlsOffered: tls !== undefined,
-    });
+    return new AdminServer(server);
   }
 
-  readonly #answer = (request: IncomingMessage, response: ServerResponse): void => {
-    answerTo(request, this.#options.sources).then(
+  /** Where it listens: the port the system chose, when it was asked for port 0. */
+  get address(): ListenAddress {
+    const { address: host, port } = this.#server.address() as AddressInfo;
+    return { host, port };
+  }
+
+  /** Shows another certificate to connections from now on. */
+  renew(tls: AdminTls): void {
+    (this.#server as TlsServer).setSecureContext(identityOf(tls));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#server.closeAllConnections();
+    return promise;
+  }
+}
+
+function identityOf({ certificates, privateKey }: AdminTls) {
+  return { cert: certificates, key: privateKey.reveal() };
+}
+
+function answerFrom(sources: AdminSources) {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    answerTo(request, sources).then(
       (answer) => send(response, { isHead: request.method === "HEAD", ...answer }),
       // A bug of ours: who asks is not told of it.
       () => send(response, { status: 500, contentType: PLAIN, body: "Internal Server Error\n" }),
@@ -196,11 +162,4 @@ function send(
     ...(status === 405 ? { connection: "close" } : {}),
   });
   response.end(isHead ? undefined : body);
-}
-
-function closed(server: Server | TlsServer): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
-  server.closeAllConnections();
-  return promise;
 }
