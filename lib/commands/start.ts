@@ -3,6 +3,8 @@ import type { Configuration } from "../config/configuration.ts";
 import type { ConfigurationSource } from "../config/load.ts";
 import { LineWriter } from "../observe/line_writer.ts";
 import { type Log, openLog } from "../observe/log.ts";
+import { tellAll } from "../observe/observers.ts";
+import { openTraces } from "../observe/traces.ts";
 import { CannotServe } from "../listening.ts";
 import { load, StartError } from "./load.ts";
 import { Service } from "./service.ts";
@@ -28,9 +30,11 @@ export async function start({ source, signal, onReload }: StartOptions): Promise
   const lines = resources.use(new LineWriter(Deno.stderr));
   let log: Log | undefined;
   resources.defer(() => log?.[Symbol.dispose]());
+  const traces = openTraces();
   const observerOf = (configuration: Configuration): Observer => {
     log = openLog(configuration.log, (line) => lines.write(line));
-    return log.observe;
+    if (traces === undefined) return log.observe;
+    return tellAll([log.observe, traces], (error) => lines.write(`${error}\n`));
   };
   const opening = openService(source, observerOf);
   // The file may have changed again since it was read: who asks for it while we begin gets it when we have begun.
