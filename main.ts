@@ -1,68 +1,109 @@
 import { Command, CommanderError } from "commander";
 import denoJson from "./deno.json" with { type: "json" };
+import { check } from "./lib/commands/check.ts";
 import { addConfigurationFlags, addLogFlags, sourceOf } from "./lib/commands/configuration_flags.ts";
+import { explain, type ExplainOptions } from "./lib/commands/explain.ts";
+import { hasFault, tableOf } from "./lib/commands/finding.ts";
+import {
+  CHECK_HELP,
+  EXIT,
+  EXPLAIN_HELP,
+  PERMISSIONS_HELP,
+  PROGRAM_HELP,
+  START_HELP,
+} from "./lib/commands/help.ts";
 import { StartError } from "./lib/commands/load.ts";
 import { permissions } from "./lib/commands/permissions.ts";
+import { readToken, type TokenPlace } from "./lib/commands/read_token.ts";
 import { start } from "./lib/commands/start.ts";
 import { ConfigurationError } from "./lib/config/problem.ts";
 
-/** The exit codes: what a supervisor may go by. */
-const EXIT = { ok: 0, failed: 1, misused: 2 } as const;
+let exitCode: number = EXIT.ok;
 
-const EXAMPLES = `
-Examples:
-  pg-auth-proxy start --config config.toml
-  psql "host=localhost port=6432 user=alice dbname=orders sslmode=verify-full sslrootcert=ca.crt"
-      with the token in PGPASSWORD
+const program = new Command("pg-auth-proxy")
+  .description(
+    "A PostgreSQL proxy: clients present a bearer token over TLS; the proxy checks it, maps its bearer by rules to a " +
+      "backend and a role, logs in there with a password or certificate of its own, and carries the session.",
+  )
+  .version(`pg-auth-proxy ${denoJson.version}`, "-V, --version", "print the version")
+  .helpOption("-h, --help", "print this help")
+  .helpCommand("help [command]", "print the help of a command")
+  .addHelpText("after", PROGRAM_HELP)
+  .showHelpAfterError("(--help shows how)")
+  .configureHelp({ showGlobalOptions: true })
+  .configureOutput({
+    // Colours would be asked of the environment, which the program has no permission to read.
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+    outputError: (text, write) => write(asOneSentence(text)),
+  })
+  .exitOverride();
+addLogFlags(program);
 
-config.example.toml shows every key of the configuration.
-Exit codes: ${EXIT.ok} ended as asked, ${EXIT.failed} could not start or failed, ${EXIT.misused} the command line is wrong.`;
-
-const program = addLogFlags(
-  new Command("pg-auth-proxy")
-    .description(
-      "A PostgreSQL proxy: clients present a bearer token over TLS; the proxy checks it, maps its bearer by rules to a " +
-        "backend and a role, logs in there with a password or certificate of its own, and carries the session.",
-    )
-    .version(`pg-auth-proxy ${denoJson.version}`, "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this help")
-    .addHelpText("after", EXAMPLES)
-    .showHelpAfterError("(--help shows how)")
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({
-      // Colours would be asked of the environment, which the program has no permission to read.
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
-      outputError: (text, write) => write(asOneSentence(text)),
-    })
-    .exitOverride(),
-);
-
-addConfigurationFlags(command("start", "serve until SIGTERM or SIGINT; SIGHUP loads the configuration anew"))
-  .action((_options, command: Command) => {
+command("start", {
+  does: "serve until SIGTERM or SIGINT; SIGHUP loads the configuration anew",
+  help: START_HELP,
+})
+  .action(async (_options, command: Command) => {
     const onReload = (reload: () => void) => Deno.addSignalListener("SIGHUP", reload);
-    return start({ source: sourceOf(command), signal: stopSignal(), onReload });
+    const { cut } = await start({ source: sourceOf(command), ...stopSignals(), onReload });
+    if (cut > 0) exitCode = EXIT.failed;
   });
 
-addConfigurationFlags(
-  command("permissions", "print what Deno must permit for this configuration, and no more"),
-)
+command("check", { does: "look at all that can be known without serving", help: CHECK_HELP })
+  .optionsGroup("Check:")
+  .option("--connect", "reach every backend, and log in there where that takes no client")
+  .option("--json", "print JSON, one array of { what, state, detail }, not a table")
+  .action(async ({ connect = false, json }: { connect?: boolean; json?: boolean }, command: Command) => {
+    const findings = await check({ source: sourceOf(command), connects: connect });
+    console.log(json ? JSON.stringify(findings, null, 2) : tableOf(findings));
+    if (hasFault(findings)) exitCode = EXIT.failed;
+  });
+
+command("explain", {
+  does: "say what becomes of a token: is it good, which rule decides, and why",
+  help: EXPLAIN_HELP,
+})
+  .optionsGroup("Explain:")
+  .option("--token-file <file>", "read the token there, not from standard input")
+  .option(
+    "--token <token>",
+    "the token itself: everybody on this machine can read it in the list of processes",
+  )
+  .option("--user <name>", "the user its bearer asks for; default: the first that a rule lets in")
+  .option("--database <name>", "the database its bearer asks for; default: as with the user")
+  .option("--listener <address>", "where its bearer comes in; default: the first of listen.address")
+  .option("--server-name <name>", "the name its bearer gives in TLS; default: none")
+  .option("--client-address <ip>", "where its bearer comes from; default: 127.0.0.1")
+  .option("--client-certificate <file>", "the certificate its bearer shows in TLS: PEM; default: none")
+  .action(async (options: TokenPlace & Omit<ExplainOptions, "source" | "token">, command: Command) => {
+    const source = sourceOf(command);
+    const { isGranted, text } = await explain({ ...options, source, token: await readToken(options) });
+    console.log(text);
+    if (!isGranted) exitCode = EXIT.failed;
+  });
+
+command("permissions", { does: "print what Deno must permit, and no more", help: PERMISSIONS_HELP })
   .action(async (_options, command: Command) => {
     const startArgs = Deno.args.map((word) => word === "permissions" ? "start" : word);
     console.log(await permissions({ source: sourceOf(command), startArgs }));
   });
 
-function command(name: string, description: string): Command {
-  return program.command(name).description(description).helpOption("-h, --help", "print this help")
-    .exitOverride();
-}
-
 Deno.exit(await run());
+
+/** A command that takes the flags of the configuration. */
+function command(name: string, { does, help }: { readonly does: string; readonly help: string }): Command {
+  const command = program.command(name).description(does)
+    .helpOption("-h, --help", "print this help")
+    .addHelpText("after", help)
+    .exitOverride();
+  return addConfigurationFlags(command);
+}
 
 async function run(): Promise<number> {
   try {
     await program.parseAsync(Deno.args, { from: "user" });
-    return EXIT.ok;
+    return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.misused;
     const isExplained = error instanceof ConfigurationError || error instanceof StartError;
@@ -82,9 +123,11 @@ function asOneSentence(text: string): string {
     );
 }
 
-/** Aborts on SIGTERM or SIGINT. SIGHUP, which a closing terminal sends too, loads the configuration anew and ends nothing. */
-function stopSignal(): AbortSignal {
+/** The first SIGTERM or SIGINT asks it to end, another to end now. SIGHUP, which a closing terminal sends too, ends nothing. */
+function stopSignals(): { readonly signal: AbortSignal; readonly now: AbortSignal } {
   const stop = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  return stop.signal;
+  const now = new AbortController();
+  const act = () => (stop.signal.aborted ? now : stop).abort();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, act);
+  return { signal: stop.signal, now: now.signal };
 }

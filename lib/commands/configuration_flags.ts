@@ -1,10 +1,12 @@
+import * as v from "valibot";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseClaimPath } from "../claims/claim_path.ts";
 import type { Flags } from "../config/flags.ts";
 import type { ConfigurationSource } from "../config/load.ts";
-import { parseDuration } from "../duration.ts";
+import { formatDuration, parseDuration } from "../duration.ts";
 import { Mistake } from "../mistake.ts";
 import { parseIpAddress } from "../network.ts";
+import { serviceSchema, type ServiceSettings } from "./schema.ts";
 
 /** The address to listen on where neither a file nor a flag says one: the one of the program's Go ancestor. */
 const DEFAULT_ADDRESS = "127.0.0.1:13013";
@@ -44,7 +46,11 @@ export function addConfigurationFlags(command: Command): Command {
     "service.grace_period: how long sessions may take to become idle",
     duration,
   );
-  add("--refresh <duration>", "service.refresh: how often all of this is loaded anew; 0: never", duration);
+  add(
+    "--refresh <duration>",
+    "service.refresh: how often all of this is loaded anew; 0: never",
+    ofService("refresh"),
+  );
   add("--metricsAddr <address>", "admin.address: /vars, /health and the like", address);
   return command;
 }
@@ -88,14 +94,23 @@ function missingOf(flags: Flags): string | undefined {
   return "--bindCert and --bindKey are missing: tokens travel only inside TLS, unless --insecure is given";
 }
 
+/** A duration that is fit for a key of `[service]`, in milliseconds. */
+function ofService(key: keyof ServiceSettings): (text: string) => number {
+  return (text) => {
+    const ms = duration(text);
+    const written = ms === 0 ? "0" : formatDuration(ms);
+    const { issues } = v.safeParse(serviceSchema, { [key]: written });
+    return issues === undefined ? ms : invalid(issues[0].message);
+  };
+}
+
 function duration(text: string): number {
   // Go writes 90 minutes as 1h30m0s.
   const parts = text.match(/\d+(?:ms|[smhd])/g) ?? [];
   const isWhole = parts.length > 0 && parts.join("") === text;
-  const milliseconds = isWhole
-    ? parts.map((part) => parseDuration(part.replace(/^0+(?=\d)/, "")))
-    : [parseDuration(text)];
-  return milliseconds.reduce<number>((sum, one) => sum + (one ?? invalid(DURATION)), 0);
+  return (isWhole ? parts : [text])
+    .map((part) => parseDuration(part) ?? invalid(DURATION))
+    .reduce((sum, milliseconds) => sum + milliseconds, 0);
 }
 
 function address(text: string): string {
