@@ -68,6 +68,11 @@ function ofLogins(metrics: MetricSet) {
       help: "Attempts to reach a host of a backend and to log in there",
       labels: ["backend", "result"],
     }),
+    backendUp: metrics.gauge("pg_auth_proxy_backend_up", {
+      help:
+        "1 if a backend answered when last logged in at, or asked by the proxy itself, and 0 if it did not",
+      labels: ["backend"],
+    }),
     limitsHit: metrics.counter("pg_auth_proxy_limits_hit_total", {
       help: "Logins refused because of a limit of the configuration",
       labels: ["limit"],
@@ -166,6 +171,14 @@ function ofTheProxy(metrics: MetricSet) {
     }),
     acceptPauses: metrics.counter("pg_auth_proxy_accept_pauses_total", {
       help: "Times that no connection could be accepted, as when file descriptors run out",
+    }),
+    outputFailures: metrics.counter("pg_auth_proxy_output_failures_total", {
+      help: "Times that the file of the log or of the audit trail could no longer be written",
+      labels: ["output"],
+    }),
+    linesLost: metrics.counter("pg_auth_proxy_lines_lost_total", {
+      help: "Lines of the log or of the audit trail that were lost while their file could not be written",
+      labels: ["output"],
     }),
     certificateExpiry: metrics.gauge("pg_auth_proxy_certificate_expiry_timestamp_seconds", {
       help: "When a certificate of the proxy's own expires, in seconds since 1970",

@@ -54,7 +54,7 @@ export class Metrics implements Disposable {
     this.#census = census;
   }
 
-  /** The text that Prometheus reads. */
+  /** What Prometheus reads. */
   text(): Promise<string> {
     this.#takeCensus();
     this.#takeProcessFigures();
@@ -121,7 +121,14 @@ export class Metrics implements Disposable {
         return metrics.denyListEntries.set({ issuer: event.issuer }, event.entries);
       case "deny_list_failed":
         return metrics.denyListFailures.inc({ issuer: event.issuer });
+      case "backend_probed":
+        return metrics.backendUp.set({ backend: event.backend }, event.problem === undefined ? 1 : 0);
+      case "output_failed":
+        return metrics.outputFailures.inc({ output: event.output });
+      case "lines_lost":
+        return metrics.linesLost.inc({ output: event.output }, event.lines);
       case "configuration_reloaded":
+        metrics.backendUp.reset();
         metrics.refreshTime.set(this.#wallClock() / 1000);
         return metrics.reloads.inc({ result: "success" });
       case "reload_failed":
@@ -134,7 +141,9 @@ export class Metrics implements Disposable {
   }
 
   #countBackend({ backend, host, isReached }: Extract<SessionEvent, { kind: "backend_tried" }>): void {
-    const { dialSuccesses, dialFailures, backendLogins } = this.#metrics;
+    const { dialSuccesses, dialFailures, backendLogins, backendUp } = this.#metrics;
+    // A login that fails says little: it may be the password's fault.
+    if (isReached) backendUp.set({ backend }, 1);
     (isReached ? dialSuccesses : dialFailures).inc({ host });
     backendLogins.inc({ backend, result: isReached ? "success" : "failure" });
   }

@@ -116,9 +116,21 @@ Deno.test.each<[event: SessionEvent | ProxyEvent, series: readonly string[]]>([
     { kind: "deny_list_failed", issuer: "corp", reason: "it is gone" },
     ['pg_auth_proxy_deny_list_failures_total{issuer="corp"}'],
   ],
+  [
+    { kind: "backend_probed", backend: "orders", isNews: true, durationMs: 5 },
+    ['pg_auth_proxy_backend_up{backend="orders"}'],
+  ],
+  [
+    { kind: "output_failed", output: "audit", path: "audit.jsonl", reason: "no space left" },
+    ['pg_auth_proxy_output_failures_total{output="audit"}'],
+  ],
+  [
+    { kind: "lines_lost", output: "log", lines: 1 },
+    ['pg_auth_proxy_lines_lost_total{output="log"}'],
+  ],
   [{ kind: "configuration_reloaded", sessions: 3 }, ['pg_auth_proxy_reloads_total{result="success"}']],
   [{ kind: "reload_failed", reason: "no" }, ['pg_auth_proxy_reloads_total{result="failure"}']],
-  [{ kind: "draining", sessions: 3, graceMs: 30_000 }, ["pg_auth_proxy_drains_total"]],
+  [{ kind: "draining", sessions: 3, graceMs: 30_000, delayMs: 0 }, ["pg_auth_proxy_drains_total"]],
   [{ kind: "drained", sessionsCut: 1 }, ["pg_auth_proxy_sessions_cut_total"]],
 ])("observe() counts %j", async (event, series) => {
   using metrics = startMetrics();
@@ -181,6 +193,21 @@ Deno.test("a reload that succeeds tells when, one that fails does not", async ()
   assert.equal(await refreshedAt(), 1000);
   metrics.observe({ kind: "configuration_reloaded", sessions: 0 });
   assert.equal(await refreshedAt(), 1060);
+});
+
+Deno.test("a backend is up when it was reached, down when it did not answer, and forgotten at a reload", async () => {
+  using metrics = startMetrics();
+  const isUp = async () => (await valuesOf(metrics)).get('pg_auth_proxy_backend_up{backend="orders"}');
+  const probed = { kind: "backend_probed", backend: "orders", isNews: true, durationMs: 5 } as const;
+  const tried = { connection, kind: "backend_tried", backend: "orders", host: "db1" } as const;
+  metrics.observe({ ...tried, isReached: false });
+  assert.equal(await isUp(), undefined);
+  metrics.observe({ ...tried, isReached: true });
+  assert.equal(await isUp(), 1);
+  metrics.observe({ ...probed, problem: "it does not answer" });
+  assert.equal(await isUp(), 0);
+  metrics.observe({ kind: "configuration_reloaded", sessions: 0 });
+  assert.equal(await isUp(), undefined);
 });
 
 Deno.test("text() counts sessions by backend and state when it is asked for", async () => {
