@@ -10,6 +10,7 @@ import { type Log, logLineOf, openLog } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { tellAll } from "../observe/observers.ts";
 import { Readiness } from "../observe/readiness.ts";
+import { openTraces } from "../observe/traces.ts";
 import { ServiceManager } from "../observe/service_manager.ts";
 import type { LogSettings } from "../observe/schema.ts";
 import type { Loaded } from "./load.ts";
@@ -31,6 +32,7 @@ export class Observation implements AsyncDisposable {
   readonly #metrics = new Metrics();
   readonly #readiness = new Readiness({ now: uptime, wallClock: Date.now });
   readonly #serviceManager: ServiceManager;
+  readonly #traces = openTraces();
   #outputs: Outputs = NO_OUTPUTS;
   /** What the next configuration wants, until it is adopted or turns out to be of no use. */
   #prepared: { readonly outputs: Outputs; readonly loaded: Loaded } | null = null;
@@ -87,6 +89,7 @@ export class Observation implements AsyncDisposable {
       this.#metrics.observe,
       this.#readiness.observe,
       this.#serviceManager.observe,
+      ...(this.#traces === undefined ? [] : [this.#traces]),
     ], (error) => this.#complain(error));
     this.#adoptNeeds(configuration, verifier);
     this.#adoptAdmin(outputs.admin, { old: old.admin, tls: configuration.admin.tls });
