@@ -17,6 +17,9 @@ export function declareMetrics(metrics: MetricSet) {
   };
 }
 
+/** Every metric, by the name it has in the program. */
+export type DeclaredMetrics = ReturnType<typeof declareMetrics>;
+
 /** What the program's Go ancestor called them, for the dashboards that know it. */
 function ofTheAncestor(metrics: MetricSet) {
   return {

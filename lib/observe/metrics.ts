@@ -1,10 +1,10 @@
-import { cpuUsage } from "node:process";
 import type { Census } from "./census.ts";
 import { EventLoopWatch, type EventLoopWatchOptions } from "./event_loop_watch.ts";
 import type { Ending, Login, LoginRefusal, LoginStage, ProxyEvent, SessionEvent } from "./events.ts";
 import { declareMetrics } from "./metric_declarations.ts";
-import { type MetricDescription, MetricSet } from "./metric_set.ts";
+import { MetricSet } from "./metric_set.ts";
 import { refusalReason } from "./refusal_reason.ts";
+import { StandingFigures, takeProcessFigures } from "./standing_figures.ts";
 
 /** The clocks of {@link Metrics}; default: the machine's. */
 export interface MetricsOptions extends Partial<EventLoopWatchOptions> {
@@ -23,8 +23,7 @@ export class Metrics implements Disposable {
   readonly #metrics = declareMetrics(this.#set);
   readonly #wallClock: () => number;
   readonly #eventLoopWatch: EventLoopWatch;
-  /** By sessions that are over, by backend. */
-  readonly #carried = new Map<string, Carried>();
+  readonly #standing = new StandingFigures(this.#metrics);
   #census: () => Census | undefined = () => undefined;
 
   constructor(options: MetricsOptions = {}) {
@@ -39,11 +38,6 @@ export class Metrics implements Disposable {
     this.#eventLoopWatch = new EventLoopWatch((seconds) => eventLoopLag.observe(seconds), { now, after });
   }
 
-  /** What each metric is. */
-  get descriptions(): readonly MetricDescription[] {
-    return this.#set.descriptions;
-  }
-
   /** The media type of {@link text}. */
   get contentType(): string {
     return this.#set.contentType;
@@ -56,8 +50,8 @@ export class Metrics implements Disposable {
 
   /** What Prometheus reads. */
   text(): Promise<string> {
-    this.#takeCensus();
-    this.#takeProcessFigures();
+    this.#standing.take(this.#census());
+    takeProcessFigures(this.#metrics);
     return this.#set.text();
   }
 
@@ -175,73 +169,12 @@ export class Metrics implements Disposable {
 
   #countEnding({ how, ...carried }: Ending): void {
     this.#metrics.sessionsEnded.inc({ backend: carried.backend, how });
-    add(this.#carried, carried);
-  }
-
-  #takeCensus(): void {
-    const { connections, openConnections, sessions, bytes, transactions } = this.#metrics;
-    const { keySetAge, keySetKeys, certificateExpiry } = this.#metrics;
-    const census = this.#census();
-    // What is not there any more must not keep the value it had.
-    for (const metric of [sessions, bytes, transactions, keySetAge, keySetKeys, certificateExpiry]) {
-      metric.reset();
-    }
-    const carried = structuredClone(this.#carried);
-    let sessionCount = 0;
-    for (const { state, ...standing } of census?.sessions ?? []) {
-      sessionCount++;
-      sessions.inc({ backend: standing.backend, state });
-      add(carried, standing);
-    }
-    for (const [backend, { bytesIn, bytesOut, transactions: count }] of carried) {
-      transactions.inc({ backend }, count);
-      bytes.inc({ backend, direction: "to_backend" }, bytesIn);
-      bytes.inc({ backend, direction: "to_client" }, bytesOut);
-    }
-    const logins = census?.logins ?? 0;
-    connections.set({ phase: "login" }, logins);
-    connections.set({ phase: "session" }, sessionCount);
-    openConnections.set(logins + sessionCount);
-    for (const { issuer, keys, ageMs } of census?.keySets ?? []) {
-      keySetKeys.set({ issuer }, keys);
-      if (ageMs !== undefined) keySetAge.set({ issuer }, ageMs / 1000);
-    }
-    for (const { certificate, expiresAtMs } of census?.certificates ?? []) {
-      certificateExpiry.set({ certificate }, expiresAtMs / 1000);
-    }
-  }
-
-  #takeProcessFigures(): void {
-    const { cpuSeconds, residentMemory, heap } = this.#metrics;
-    const { user, system } = cpuUsage();
-    cpuSeconds.reset();
-    cpuSeconds.inc((user + system) / 1e6);
-    const { rss, heapTotal } = Deno.memoryUsage();
-    residentMemory.set(rss);
-    heap.set(heapTotal);
+    this.#standing.ended(carried);
   }
 }
 
 /** 53300: too many of something; 57014: it took too long. A backend's own have no fault of ours. */
 const LIMIT_CODES = new Set(["53300", "57014"]);
-
-/** What sessions at one backend have carried. */
-interface Carried {
-  bytesIn: number;
-  bytesOut: number;
-  transactions: number;
-}
-
-function add(
-  carried: Map<string, Carried>,
-  { backend, bytesIn, bytesOut, transactions }: Readonly<Carried> & { readonly backend: string },
-): void {
-  const sum = carried.get(backend) ?? { bytesIn: 0, bytesOut: 0, transactions: 0 };
-  sum.bytesIn += bytesIn;
-  sum.bytesOut += bytesOut;
-  sum.transactions += transactions;
-  carried.set(backend, sum);
-}
 
 /** A timer that does not keep the program running. */
 function afterUnnoticed(ms: number, act: () => void): () => void {
