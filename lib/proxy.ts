@@ -200,7 +200,8 @@ async function untilDue(
   stop();
 }
 
-function startTimer(ms: number, act: () => void): () => void {
+/** The machine's timers, as {@link ProxyOptions.after} wants them. */
+export function startTimer(ms: number, act: () => void): () => void {
   const timer = setTimeout(act, ms);
   return () => clearTimeout(timer);
 }

@@ -17,7 +17,8 @@ export class StartError extends Error {
 }
 
 /**
- * Loads a configuration and makes sure of all that it names: its issuers are asked for their keys.
+ * Loads a configuration and makes sure of all that it names: its issuers are asked for their keys, except for those whose
+ * keys are known from `before`.
  *
  * @throws {ConfigurationError} with all that is wrong with it
  * @throws {StartError} when a permission is missing
@@ -25,8 +26,13 @@ export class StartError extends Error {
 export async function load(
   source: ConfigurationSource,
   report: (event: TokenEvent) => void,
+  before?: Loaded,
 ): Promise<Loaded> {
-  const loaded = await open(source, { report, probe: (verifier) => verifier.probe() });
+  const loaded = await open(source, {
+    report,
+    before: before?.verifier,
+    probe: (verifier) => verifier.probe(),
+  });
   const { configuration, verifier } = loaded;
   const missing = await checkPermissions(configuration, (descriptor) => Deno.permissions.query(descriptor));
   if (missing === undefined) return loaded;
@@ -37,6 +43,8 @@ export async function load(
 /** How a configuration's issuers are opened. */
 export interface OpenOptions {
   readonly report: (event: TokenEvent) => void;
+  /** What it has open of the same issuers goes on being used: {@link TokenVerifierOutside.before}. */
+  readonly before?: TokenVerifier;
   /** Asks the issuers whatever is to be asked of them before anything else is. */
   readonly probe: (verifier: TokenVerifier) => Promise<readonly IssuerProblem[]>;
 }
@@ -48,14 +56,14 @@ export interface OpenOptions {
  */
 export async function open(
   source: ConfigurationSource,
-  { report, probe }: OpenOptions,
+  { report, before, probe }: OpenOptions,
 ): Promise<Loaded> {
   let verifier: TokenVerifier | undefined;
   try {
     const configuration = await loadConfiguration(source, {
       ...THIS_MACHINE,
       checkIssuers: async (issuers, about) => {
-        const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report });
+        const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report, before });
         verifier = opened.verifier;
         return [...opened.problems, ...verifier === undefined ? [] : await probe(verifier)];
       },

@@ -17,6 +17,8 @@ export function proxyEventOf(event: TokenEvent): ProxyEvent {
       return { kind: "issuer_key_skipped", issuer, index: event.index, reason: event.reason };
     case "introspection_refused":
       return { kind: "issuer_refused_proxy", issuer, reason: event.problem };
+    case "introspection_unusable":
+      return { kind: "issuer_introspection_unusable", issuer, reason: event.problem };
     case "introspection_stopped":
       return { kind: "issuer_introspection_stopped", issuer, reason: event.problem };
     case "introspection_resumed":

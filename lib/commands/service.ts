@@ -1,35 +1,48 @@
 import type { Configuration } from "../config/configuration.ts";
 import type { Census } from "../observe/census.ts";
 import type { Observer } from "../observe/events.ts";
-import { Proxy, type ProxyOptions } from "../proxy.ts";
+import { Proxy, type ProxyOptions, startTimer } from "../proxy.ts";
 import type { TokenEvent } from "../token/token_event.ts";
 import { censusOf } from "./census.ts";
 import type { Loaded } from "./load.ts";
 import { proxyEventOf } from "./proxy_event.ts";
+import { ReloadTriggers } from "./reload_triggers.ts";
+import type { WatchingOutside } from "./watched_files.ts";
 
 /** What a {@link Service} is made of. */
 export interface ServiceOptions {
-  /** Reads the configuration and opens what it needs; `report` is for what becomes of the issuers later on. */
-  readonly load: (report: (event: TokenEvent) => void) => Promise<Loaded>;
+  /**
+   * Reads the configuration and opens what it needs; `report` is for what becomes of the issuers later on. What `before` has
+   * open of the same may go on being used, by both until either is closed.
+   */
+  readonly load: (report: (event: TokenEvent) => void, before?: Loaded) => Promise<Loaded>;
   /** Where events go under a configuration. */
   readonly observerOf: (configuration: Configuration) => Observer;
   /** The proxy's clocks and timers; default: the machine's. */
   readonly clocks?: Pick<ProxyOptions, "now" | "wallClock" | "after" | "random">;
+  /** Default: asks the disk. */
+  readonly stat?: WatchingOutside["stat"];
 }
 
 /** A proxy that serves, and that goes on by another configuration when told to. */
 export class Service implements AsyncDisposable {
   readonly #options: ServiceOptions;
+  readonly #triggers: ReloadTriggers;
   // Until the log is open nothing happens that a problem does not tell as well.
   #observe: Observer = () => {};
   #proxy: Proxy | null = null;
   #loaded: Loaded | null = null;
   #reloading: Promise<void> | null = null;
   #isAskedAgain = false;
-  #isClosed = false;
+  /** Verifiers of before that are being closed. */
+  readonly #leaving = new Set<Promise<void>>();
+  /** It is to stop: nothing is loaded anew any more. */
+  #isEnding = false;
 
   private constructor(options: ServiceOptions) {
     this.#options = options;
+    const { stat = Deno.stat, clocks: { after = startTimer } = {} } = options;
+    this.#triggers = new ReloadTriggers(() => void this.reload(), { stat, after });
   }
 
   /**
@@ -40,6 +53,7 @@ export class Service implements AsyncDisposable {
   static async open(options: ServiceOptions): Promise<Service> {
     const service = new Service(options);
     try {
+      const readAtMs = service.#wallClock();
       const loaded = service.#loaded = await service.#load();
       service.#observe = options.observerOf(loaded.configuration);
       service.#proxy = await Proxy.open({
@@ -48,6 +62,7 @@ export class Service implements AsyncDisposable {
         observe: (event) => service.#observe(event),
         ...options.clocks,
       });
+      service.#triggers.follow(loaded.configuration, readAtMs);
       return service;
     } catch (error) {
       await service.close();
@@ -67,18 +82,31 @@ export class Service implements AsyncDisposable {
 
   /**
    * Loads the configuration anew, all or nothing: if anything is wrong with it the old one stays, and what is wrong is
-   * observed. Asked again meanwhile, it does so once more when it is through. Never rejects.
+   * observed. Asked again meanwhile, it does so once more when it is through. Does nothing once it is to stop. Never rejects.
    */
   reload(): Promise<void> {
+    if (this.#isEnding) return Promise.resolve();
     this.#isAskedAgain = this.#reloading !== null;
     return this.#reloading ??= this.#reloadUntilAskedNoMore().finally(() => this.#reloading = null);
   }
 
+  /**
+   * Stops serving as soon as nobody loses by it, in the time that the configuration gives; `now` aborts when that is over.
+   *
+   * @returns how many sessions were cut off
+   */
+  drain(now?: AbortSignal): Promise<{ readonly cut: number }> {
+    this.#isEnding = true;
+    const { grace_period: graceMs, drain_delay: delayMs } = this.#loaded!.configuration.service;
+    return this.proxy.drain({ graceMs, delayMs, signal: now });
+  }
+
   /** Stops serving. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#isEnding = true;
+    this.#triggers[Symbol.dispose]();
     await this.#proxy?.close();
-    await this.#loaded?.verifier.close();
+    await Promise.all([this.#loaded?.verifier.close(), ...this.#leaving]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -96,33 +124,42 @@ export class Service implements AsyncDisposable {
           reason: error instanceof Error ? error.message : String(error),
         });
       }
-    } while (this.#isAskedAgain && !this.#isClosed);
+    } while (this.#isAskedAgain && !this.#isEnding);
   }
 
   async #reload(): Promise<void> {
+    const readAtMs = this.#wallClock();
     const loaded = await this.#load();
     const { configuration, verifier } = loaded;
     const old = this.#loaded!.verifier;
     let loginsOver: Promise<unknown>;
     try {
       // Told to stop while it loaded: there is nothing left to go on with.
-      if (this.#isClosed) return await verifier.close();
+      if (this.#isEnding) return await verifier.close();
       ({ loginsOver } = await this.proxy.adopt(configuration, verifier));
     } catch (error) {
       await verifier.close();
       throw error;
     }
     this.#loaded = loaded;
+    this.#triggers.follow(configuration, readAtMs);
     this.#observe = this.#options.observerOf(configuration);
     this.#observe({ kind: "configuration_reloaded", sessions: this.proxy.connectionCount });
+    // What issuers say now is no reason to keep anybody waiting.
+    void verifier.recheck();
     // A login under way may be asking it.
-    loginsOver.then(() => old.close());
+    const leaving = loginsOver.then(() => old.close()).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 
   #load(): Promise<Loaded> {
     return this.#options.load((event) => {
       this.#observe(proxyEventOf(event));
       if (event.kind === "deny_list_changed") this.#proxy?.checkSessions();
-    });
+    }, this.#loaded ?? undefined);
+  }
+
+  #wallClock(): number {
+    return (this.#options.clocks?.wallClock ?? Date.now)();
   }
 }

@@ -1,60 +1,70 @@
-import type { Observer } from "../observe/events.ts";
-import type { Configuration } from "../config/configuration.ts";
 import type { ConfigurationSource } from "../config/load.ts";
-import { LineWriter } from "../observe/line_writer.ts";
-import { type Log, openLog } from "../observe/log.ts";
-import { tellAll } from "../observe/observers.ts";
-import { openTraces } from "../observe/traces.ts";
 import { CannotServe } from "../listening.ts";
 import { load, StartError } from "./load.ts";
+import { Observation } from "./observation.ts";
 import { Service } from "./service.ts";
 
 /** What `start` is told. */
 export interface StartOptions {
   /** Where the configuration comes from. */
   readonly source: ConfigurationSource;
-  /** Serves until this aborts. */
+  /** Serves until this aborts, and is then drained. */
   readonly signal: AbortSignal;
+  /** Aborts when whoever ends it has no more patience. */
+  readonly now: AbortSignal;
   /** Is handed what loads the configuration anew; it may be called at any time. */
   readonly onReload: (reload: () => void) => void;
 }
 
 /**
- * Serves until told to stop.
+ * Serves until told to stop, and longer for those who are not done: as long as the configuration allows.
  *
+ * @returns how many sessions were cut off
  * @throws {ConfigurationError} when the configuration cannot be used, with all that is wrong with it
  * @throws {StartError} when this machine does not let it: a permission is missing, an address is taken
  */
-export async function start({ source, signal, onReload }: StartOptions): Promise<void> {
+export async function start(
+  { source, signal, now, onReload }: StartOptions,
+): Promise<{ readonly cut: number }> {
   await using resources = new AsyncDisposableStack();
-  const lines = resources.use(new LineWriter(Deno.stderr));
-  let log: Log | undefined;
-  resources.defer(() => log?.[Symbol.dispose]());
-  const traces = openTraces();
-  const observerOf = (configuration: Configuration): Observer => {
-    log = openLog(configuration.log, (line) => lines.write(line));
-    if (traces === undefined) return log.observe;
-    return tellAll([log.observe, traces], (error) => lines.write(`${error}\n`));
-  };
-  const opening = openService(source, observerOf);
-  // The file may have changed again since it was read: who asks for it while we begin gets it when we have begun.
-  onReload(() => void opening.then((service) => service.reload()).catch(() => {}));
+  const observation = resources.use(
+    new Observation({ standardError: Deno.stderr, notifySocket: notifySocket() }),
+  );
+  const opening = openService(source, observation);
+  onReload(() => {
+    // Whatever becomes of the reload: logs are moved away by somebody who knows nothing of the configuration.
+    observation.reopen();
+    // The file may have changed again since it was read: who asks for it while we begin gets it when we have begun.
+    opening.then((service) => service.reload()).catch(() => {});
+  });
   // An issuer may be slow to answer, and a file may be a pipe that nobody writes to.
   const service = await Promise.race([opening, untilAborted(signal)]);
-  if (service === undefined) return;
+  if (service === undefined) return { cut: 0 };
   resources.use(service);
+  observation.serving(() => service.census());
   await untilAborted(signal);
+  return await service.drain(now);
 }
 
 async function openService(
   source: ConfigurationSource,
-  observerOf: (configuration: Configuration) => Observer,
+  observation: Observation,
 ): Promise<Service> {
   try {
-    return await Service.open({ load: (report) => load(source, report), observerOf });
+    return await Service.open({
+      load: async (report, before) => await observation.prepare(await load(source, report, before)),
+      observerOf: () => observation.adopt(),
+    });
   } catch (error) {
     throw error instanceof CannotServe ? new StartError(error.message) : error;
   }
+}
+
+/** Where the service manager wants to be told, if there is one, and if Deno lets us know of it. */
+function notifySocket(): string | undefined {
+  const variable = "NOTIFY_SOCKET";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
 function untilAborted(signal: AbortSignal): Promise<undefined> {

@@ -154,6 +154,8 @@ export type ProxyEvent =
   }
   /** It does not take the credentials that the proxy asks about tokens with. */
   | { readonly kind: "issuer_refused_proxy"; readonly issuer: string; readonly reason: string }
+  /** It was tried at a reload, and could not be asked about a token, or has answered what it must not. */
+  | { readonly kind: "issuer_introspection_unusable"; readonly issuer: string; readonly reason: string }
   /** It has not answered about tokens, and is not asked for a while: logins with such tokens are refused at once. */
   | { readonly kind: "issuer_introspection_stopped"; readonly issuer: string; readonly reason: string }
   | { readonly kind: "issuer_introspection_resumed"; readonly issuer: string }

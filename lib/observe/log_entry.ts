@@ -118,6 +118,10 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
         fields: { issuer, reason },
       };
     }
+    case "issuer_introspection_unusable": {
+      const { issuer, reason } = event;
+      return { level: "warn", message: "issuer cannot be asked about tokens", fields: { issuer, reason } };
+    }
     case "issuer_introspection_stopped": {
       const { issuer, reason } = event;
       return { level: "warn", message: "issuer does not answer about tokens", fields: { issuer, reason } };

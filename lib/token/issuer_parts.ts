@@ -13,8 +13,9 @@ import type { SecretsOutside } from "./introspection/read_credentials.ts";
 import { fixedKeySource, type KeySource } from "./key_source.ts";
 import { RemoteKeySet } from "./remote_key_set.ts";
 import type { IssuerSettings } from "./schema.ts";
+import type { Opened } from "./shared_part.ts";
 import { type KeyFiles, keyFilesOfDisk, readSigningKeys } from "./signing_keys.ts";
-import type { IssuerProblem, TokenEvent } from "./token_event.ts";
+import type { TokenEvent } from "./token_event.ts";
 import { CannotStart, CommandValidator } from "./validator/command_validator.ts";
 import type { Validator } from "./validator/validator.ts";
 
@@ -33,12 +34,6 @@ export interface IssuersOutside {
   readonly getEnv?: SecretsOutside["getEnv"];
   /** Makes a `fetch` that shows a client certificate. */
   readonly certifiedFetch?: IntrospectorOutside["certifiedFetch"];
-}
-
-/** A part of an issuer: undefined where its table has none, or where something is wrong with it. */
-export interface Opened<Part> {
-  readonly part?: Part;
-  readonly problems: readonly Omit<IssuerProblem, "issuer">[];
 }
 
 /** Its keys: files are read now, key sets are fetched when first needed. */
@@ -84,16 +79,8 @@ export async function openIntrospection(
   outside: IssuersOutside,
 ): Promise<Opened<Introspector>> {
   if (settings.introspection === undefined) return { problems: [] };
-  const {
-    fetch,
-    now,
-    report = () => {},
-    baseDirectory = ".",
-    readTextFile = keyFilesOfDisk(baseDirectory).readTextFile,
-    getEnv = (name) => Deno.env.get(name),
-    certifiedFetch = certifiedFetchOfDeno,
-  } = outside;
-  const secrets = { baseDirectory, readTextFile, getEnv };
+  const { fetch, now, report = () => {}, certifiedFetch = certifiedFetchOfDeno } = outside;
+  const secrets = secretsOf(outside);
   const opened = await openIntrospector(settings, { fetch, certifiedFetch, secrets, now, report });
   if (opened.kind === "introspector") {
     const told = (outcome: IntrospectionOutcome) =>
@@ -102,6 +89,16 @@ export async function openIntrospection(
   }
   const { key, message } = opened.problem;
   return { problems: [{ key: introspectionKey(key), message }] };
+}
+
+/** Where the secrets of an introspection are. */
+export function secretsOf(outside: IssuersOutside): SecretsOutside {
+  const {
+    baseDirectory = ".",
+    readTextFile = keyFilesOfDisk(baseDirectory).readTextFile,
+    getEnv = (name) => Deno.env.get(name),
+  } = outside;
+  return { baseDirectory, readTextFile, getEnv };
 }
 
 /** Where in an issuer's table a key of its introspection is. */

@@ -8,7 +8,9 @@ import {
   startValidator,
 } from "./issuer_parts.ts";
 import type { KeySource } from "./key_source.ts";
+import { termsOfIntrospection, termsOfKeys, termsOfValidator } from "./part_terms.ts";
 import type { IssuerSettings } from "./schema.ts";
+import { type SharedPart, takeOver } from "./shared_part.ts";
 import { type IssuerProblem, IssuersMisconfigured } from "./token_event.ts";
 import type { Validator } from "./validator/validator.ts";
 
@@ -22,7 +24,24 @@ export interface KnownIssuer {
   readonly introspector?: Introspector;
   readonly validator?: Validator;
   readonly denyList?: DenyList;
+  /** Those of its parts that a reload may take over. */
+  readonly shared: SharedParts;
+  /** Which of them were taken over. */
+  readonly kept: { readonly keys: boolean; readonly introspector: boolean };
   close(): Promise<void>;
+}
+
+/** Parts that hold what cannot be had at any time: keys that were fetched, a program that runs. */
+export interface SharedParts {
+  readonly keys?: SharedPart<KeySource>;
+  readonly introspector?: SharedPart<Introspector>;
+  readonly validator?: SharedPart<Validator>;
+}
+
+/** What issuers are opened with. */
+export interface OpeningOutside extends IssuersOutside {
+  /** Those of the configuration before: what is the same is taken over, and closed when both have let go of it. */
+  readonly issuersBefore?: readonly KnownIssuer[];
 }
 
 /**
@@ -32,7 +51,7 @@ export interface KnownIssuer {
  */
 export async function openIssuers(
   issuers: readonly IssuerSettings[],
-  outside: IssuersOutside,
+  outside: OpeningOutside,
 ): Promise<readonly KnownIssuer[]> {
   const known: KnownIssuer[] = [];
   const problems = [...doubles(issuers)];
@@ -49,25 +68,38 @@ export async function openIssuers(
 /** An issuer with those of its parts that can be had, and what is wrong with the others. */
 async function openIssuer(
   settings: IssuerSettings,
-  outside: IssuersOutside,
+  outside: OpeningOutside,
 ): Promise<{ readonly issuer: KnownIssuer; readonly problems: readonly IssuerProblem[] }> {
-  const keys = await openKeys(settings, outside);
-  const introspector = await openIntrospection(settings, outside);
+  const before = outside.issuersBefore?.find(({ settings: { name } }) => name === settings.name)?.shared;
+  const keys = await takeOver(before?.keys, {
+    terms: termsOfKeys(settings),
+    open: () => openKeys(settings, outside),
+  });
+  const introspector = await takeOver(before?.introspector, {
+    terms: await termsOfIntrospection(settings, outside),
+    open: () => openIntrospection(settings, outside),
+  });
+  const validator = await takeOver(before?.validator, {
+    terms: termsOfValidator(settings, outside),
+    open: () => startValidator(settings, outside),
+  });
+  // A file that is read again in any case: one that cannot be used is a mistake like others.
   const denyList = await openDenyList(settings, outside);
-  const validator = startValidator(settings, outside);
-  const parts = [keys, introspector, denyList, validator];
+  const shared = { keys: keys.shared, introspector: introspector.shared, validator: validator.shared };
   const issuer: KnownIssuer = {
     settings,
     iss: issOf(settings),
-    keys: keys.part,
-    introspector: introspector.part,
-    validator: validator.part,
+    keys: keys.shared?.part,
+    introspector: introspector.shared?.part,
+    validator: validator.shared?.part,
     denyList: denyList.part,
+    shared,
+    kept: { keys: keys.isKept, introspector: introspector.isKept },
     async close() {
-      await Promise.all(parts.map(({ part }) => part?.close()));
+      await Promise.all([...Object.values(shared), denyList.part].map((part) => part?.close()));
     },
   };
-  const problems = parts.flatMap(({ problems }) => problems);
+  const problems = [keys, introspector, denyList, validator].flatMap(({ problems }) => problems);
   return { issuer, problems: problems.map((problem) => ({ issuer: settings.name, ...problem })) };
 }
 

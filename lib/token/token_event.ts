@@ -21,6 +21,8 @@ export type TokenEvent =
   }
   /** The issuer does not take the proxy's credentials; told once until it has answered again. */
   | { readonly kind: "introspection_refused"; readonly issuer: string; readonly problem: string }
+  /** At a reload the issuer could not be asked about a token of ours, or has answered what it must not. */
+  | { readonly kind: "introspection_unusable"; readonly issuer: string; readonly problem: string }
   /** The issuer has not answered several times in a row: for a while it is not asked about tokens. */
   | { readonly kind: "introspection_stopped"; readonly issuer: string; readonly problem: string }
   /** It has answered again. */

@@ -26,6 +26,11 @@ const TICK_MS = 30_000;
 export interface TokenVerifierOutside extends IssuersOutside {
   /** Longest token looked at, in bytes; 16384 unless given. */
   readonly maxTokenBytes?: number;
+  /**
+   * The verifier of the configuration before. What issuers of the same name have the same stays open when it is closed: keys
+   * that were fetched, introspections, validators.
+   */
+  readonly before?: TokenVerifier;
 }
 
 /** What became of a token before, by the keys of then; an opaque one has none. */
@@ -43,12 +48,17 @@ export class TokenVerifier implements AsyncDisposable {
   readonly #issuers: readonly KnownIssuer[];
   readonly #memory = new TokenMemory<Verdict>();
   readonly #now: () => number;
+  readonly #report: NonNullable<TokenVerifierOutside["report"]>;
   readonly #maxTokenBytes: number;
   readonly #ticking: ReturnType<typeof setInterval>;
+  #rechecking: Promise<unknown> | null = null;
+  #isClosed = false;
 
-  private constructor(issuers: readonly KnownIssuer[], { now, maxTokenBytes = 16384 }: TokenVerifierOutside) {
+  private constructor(issuers: readonly KnownIssuer[], outside: TokenVerifierOutside) {
+    const { now, report = () => {}, maxTokenBytes = 16384 } = outside;
     this.#issuers = issuers;
     this.#now = now;
+    this.#report = report;
     this.#maxTokenBytes = maxTokenBytes;
     this.#ticking = setInterval(() => issuers.forEach((issuer) => issuer.keys?.tick()), TICK_MS);
     Deno.unrefTimer(this.#ticking);
@@ -63,13 +73,31 @@ export class TokenVerifier implements AsyncDisposable {
     issuers: readonly IssuerSettings[],
     outside: TokenVerifierOutside,
   ): Promise<TokenVerifier> {
-    return new TokenVerifier(await openIssuers(issuers, outside), outside);
+    const { before, ...rest } = outside;
+    const issuersBefore = before === undefined ? [] : before.#issuers;
+    return new TokenVerifier(await openIssuers(issuers, { ...rest, issuersBefore }), rest);
   }
 
-  /** Fetches the keys of every issuer that has none yet and tries every introspection: what cannot be had, and why. */
+  /**
+   * Fetches the keys of every issuer that has none yet and tries every introspection: what cannot be had, and why. What was
+   * taken over from before is left to {@link recheck}: an issuer that is down now is no reason against a configuration.
+   */
   async probe(): Promise<readonly IssuerProblem[]> {
-    const probes = this.#issuers.flatMap((issuer) => [probeKeys(issuer), probeIntrospection(issuer)]);
+    const probes = this.#issuers.flatMap((issuer) => [
+      issuer.kept.keys ? undefined : probeKeys(issuer),
+      issuer.kept.introspector ? undefined : probeIntrospection(issuer),
+    ]);
     return (await Promise.all(probes)).filter((problem) => problem !== undefined);
+  }
+
+  /** Asks for what was taken over from before: what cannot be had now stays as it is, and is reported. Never rejects. */
+  recheck(): Promise<void> {
+    const asked = this.#issuers.flatMap((issuer) => [
+      issuer.kept.keys ? issuer.keys?.refresh() : undefined,
+      issuer.kept.introspector ? this.#recheckIntrospection(issuer) : undefined,
+    ]);
+    this.#rechecking = Promise.all(asked);
+    return this.#rechecking.then(() => {});
   }
 
   /** Asks every validator about a token that nobody has issued: those that give no answer, or call it good. */
@@ -157,7 +185,9 @@ export class TokenVerifier implements AsyncDisposable {
   async close(): Promise<void> {
     clearInterval(this.#ticking);
     this.#memory.clear();
+    this.#isClosed = true;
     await Promise.all(this.#issuers.map((issuer) => issuer.close()));
+    await this.#rechecking;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,6 +227,12 @@ export class TokenVerifier implements AsyncDisposable {
       notPastMs: Math.min(notPastMs, this.#now() + forMs),
     });
     return verdict;
+  }
+
+  async #recheckIntrospection(issuer: KnownIssuer): Promise<void> {
+    const problem = await probeIntrospection(issuer);
+    if (problem === undefined || this.#isClosed) return;
+    this.#report({ kind: "introspection_unusable", issuer: problem.issuer, problem: problem.message });
   }
 
   #named(name: string): KnownIssuer | undefined {

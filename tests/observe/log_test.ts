@@ -201,6 +201,10 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     'error issuer refused the proxy\'s credentials issuer=corp reason="status 401"',
   ],
   [
+    { kind: "issuer_introspection_unusable", issuer: "corp", reason: "timeout" },
+    "warn issuer cannot be asked about tokens issuer=corp reason=timeout",
+  ],
+  [
     { kind: "issuer_introspection_stopped", issuer: "corp", reason: "timeout" },
     "warn issuer does not answer about tokens issuer=corp reason=timeout",
   ],

@@ -30,5 +30,6 @@ const validator = {
 
 function issuer(table: Readonly<Record<string, unknown>>): KnownIssuer {
   const settings = v.parse(issuerSchema, table);
-  return { settings, iss: settings.issuer, close: () => Promise.resolve() };
+  const kept = { keys: false, introspector: false };
+  return { settings, iss: settings.issuer, shared: {}, kept, close: () => Promise.resolve() };
 }
