@@ -20,6 +20,8 @@ export interface Granted extends Recorded {
   readonly outcome: "granted";
   /** The rule that decided: its place in the file, from 0, and its name. */
   readonly rule: { readonly index: number; readonly name?: string };
+  /** How many connections that may have let in at a time; undefined: any number. */
+  readonly maxConnections?: number;
   readonly backend: string;
   /** The role to log in as. */
   readonly role: string;
@@ -66,7 +68,7 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
     if (route.kind !== "routed") return refused;
     const { matched, captures } = considered;
     const { role, database } = route;
-    const { backend, match, claim, lifetime, recordsIdentity } = rule;
+    const { backend, match, claim, maxConnections, lifetime, recordsIdentity } = rule;
     const { token, nowMs } = request;
     const { pseudonymKey } = policy;
     return {
@@ -74,7 +76,7 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
       ...recordedOf({ token, claim, matched, recordsIdentity, pseudonymKey, nowMs }),
       // What is to stay unknown goes no further, whoever would fill it in somewhere.
       captures: recordsIdentity ? captures : [],
-      ...{ match, lifetime, recordsIdentity, trail },
+      ...{ match, maxConnections, lifetime, recordsIdentity, trail },
     };
   }
   return refused;

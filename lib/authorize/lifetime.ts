@@ -16,6 +16,10 @@ export interface Lifetime {
   readonly atReload: Ending;
   /** How long a session may last, in milliseconds; it then ends when idle. Undefined: as long as it likes. */
   readonly maxSessionMs?: number;
+  /** How long a client may ask for nothing outside a transaction, in milliseconds; undefined: as long as it likes. */
+  readonly idleMs?: number;
+  /** The same inside a transaction. */
+  readonly idleInTransactionMs?: number;
   /** How often the issuer is asked again, in milliseconds; undefined: never. */
   readonly reintrospectMs?: number;
 }
@@ -38,6 +42,8 @@ export const lifetimeEntries = {
   at_revocation: v.optional(ending, DEFAULT_LIFETIME.atRevocation),
   at_reload: v.optional(ending, DEFAULT_LIFETIME.atReload),
   max_session: v.optional(duration({ minMs: 1_000 })),
+  idle_timeout: v.optional(duration({ minMs: 1_000 })),
+  idle_in_transaction_timeout: v.optional(duration({ minMs: 1_000 })),
   reintrospect: v.optional(duration({ minMs: SHORTEST_REINTROSPECTION_MS })),
 };
 
@@ -50,6 +56,8 @@ export function lifetimeOf(
     atRevocation: table.at_revocation,
     atReload: table.at_reload,
     maxSessionMs: table.max_session,
+    idleMs: table.idle_timeout,
+    idleInTransactionMs: table.idle_in_transaction_timeout,
     reintrospectMs: table.reintrospect,
   };
 }

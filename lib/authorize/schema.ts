@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { connectionMaximum } from "../connection_maximum.ts";
 import { type ClaimPath, parseClaimPath } from "../claims/claim_path.ts";
 import { parseRequirements, type Requirement } from "../claims/requirement.ts";
 import { duration } from "../duration.ts";
@@ -34,6 +35,8 @@ export interface Rule {
   readonly loginAs?: Template;
   /** Whether a replication connection is let in. */
   readonly replication: boolean;
+  /** How many connections it may have let in at a time; undefined: any number. */
+  readonly maxConnections?: number;
   /** How long its sessions may last. */
   readonly lifetime: Lifetime;
   /** Whether log and backends may learn who the client is; otherwise they learn a pseudonym. */
@@ -77,6 +80,7 @@ export const ruleSchema = v.pipe(
     login_as: v.optional(template),
     replication: v.optional(flag, false),
     record_identity: v.optional(flag, true),
+    max_connections: v.optional(connectionMaximum),
     ...lifetimeEntries,
   }),
   // Told beside other mistakes: this is the rule's heart.
@@ -106,6 +110,7 @@ export const ruleSchema = v.pipe(
     backend: table.backend,
     loginAs: table.login_as,
     replication: table.replication,
+    maxConnections: table.max_connections,
     lifetime: lifetimeOf(table),
     recordsIdentity: table.record_identity,
   })),

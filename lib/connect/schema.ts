@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { connectionMaximum } from "../connection_maximum.ts";
 import type { AuthWord, ChannelBinding } from "./login.ts";
 import { isLocal } from "./host.ts";
 import { issueOf, Mistake } from "../mistake.ts";
@@ -78,6 +79,7 @@ export const backendSchema = v.pipe(
     set: v.optional(settings, {}),
     report_remote_addr: v.optional(flag, false),
     send_proxy_protocol: v.optional(flag, false),
+    max_connections: v.optional(connectionMaximum),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -99,6 +101,8 @@ export interface Backend {
   readonly reportsRemoteAddress: boolean;
   /** Each connection to it begins with a PROXY header that names the client. */
   readonly sendsProxyHeader: boolean;
+  /** How many connections may lead to it at a time; undefined: any number. */
+  readonly maxConnections?: number;
 }
 
 /** The backend that a good table stands for. */
@@ -112,6 +116,7 @@ export function backendOf(table: BackendTable): Backend {
     set: table.set,
     reportsRemoteAddress: table.report_remote_addr,
     sendsProxyHeader: table.send_proxy_protocol,
+    maxConnections: table.max_connections,
   };
 }
 

@@ -17,7 +17,14 @@ Deno.test("A5 decide() lets in by the first rule whose conditions all hold", () 
     tokenId: "7",
     captures: ["alice"],
     match: { kind: "text", text: "alice" },
-    lifetime: { ...DEFAULT_LIFETIME, maxSessionMs: undefined, reintrospectMs: undefined },
+    maxConnections: undefined,
+    lifetime: {
+      ...DEFAULT_LIFETIME,
+      maxSessionMs: undefined,
+      idleMs: undefined,
+      idleInTransactionMs: undefined,
+      reintrospectMs: undefined,
+    },
     recordsIdentity: true,
     trail: [
       { rule: { index: 0, name: undefined }, kind: "claim_does_not_match", claim: "sub" },

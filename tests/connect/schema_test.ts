@@ -14,6 +14,7 @@ Deno.test("backendSchema fills in its defaults", () => {
     set: new Map(),
     reportsRemoteAddress: false,
     sendsProxyHeader: false,
+    maxConnections: undefined,
   });
 });
 
