@@ -8,6 +8,21 @@ export interface AppendedFileEvents {
   readonly written: () => void;
 }
 
+/** An open file, as much of it as is needed here. */
+export interface OpenFile {
+  /** Settles with how many bytes were taken. */
+  write(bytes: Uint8Array): Promise<number>;
+  close(): void;
+}
+
+/** How an {@link AppendedFile} is opened. */
+export interface AppendedFileOptions extends AppendedFileEvents {
+  /** How long until what could not be written is tried again, in milliseconds; default a second. */
+  readonly retryMs?: number;
+  /** Default: by the system. */
+  readonly open?: (path: string) => Promise<OpenFile>;
+}
+
 /** How long until what could not be written is tried again, in milliseconds. */
 const RETRY_MS = 1_000;
 
@@ -23,36 +38,31 @@ const NEWLINE = 0x0a;
  */
 export class AppendedFile implements LineSink, Disposable {
   readonly #path: string;
-  readonly #events: AppendedFileEvents;
-  readonly #retryMs: number;
-  #file: Deno.FsFile;
+  readonly #options: Required<AppendedFileOptions>;
+  #file: OpenFile;
   /** The file to go on in, once it may be changed. */
-  #next: Deno.FsFile | null = null;
+  #next: OpenFile | null = null;
   #isWriting = false;
   #isClosed = false;
   #stopWaiting: () => void = () => {};
 
-  private constructor(
-    file: Deno.FsFile,
-    { path, events, retryMs }: { path: string; events: AppendedFileEvents; retryMs: number },
-  ) {
-    this.#file = file;
+  private constructor(path: string, file: OpenFile, options: Required<AppendedFileOptions>) {
     this.#path = path;
-    this.#events = events;
-    this.#retryMs = retryMs;
+    this.#file = file;
+    this.#options = options;
   }
 
   /** Opens it, and makes it if it is not there. Rejects with the error of the system. */
   static async open(
     path: string,
-    { retryMs = RETRY_MS, ...events }: AppendedFileEvents & { readonly retryMs?: number },
+    { retryMs = RETRY_MS, open = openToAppend, ...events }: AppendedFileOptions,
   ): Promise<AppendedFile> {
-    return new AppendedFile(await openToAppend(path), { path, events, retryMs });
+    return new AppendedFile(path, await open(path), { retryMs, open, ...events });
   }
 
   /** Opens it anew by its path. Rejects with the error of the system: then the old one stays in use. */
   async reopen(): Promise<void> {
-    const next = await openToAppend(this.#path);
+    const next = await this.#options.open(this.#path);
     if (this.#isClosed) return next.close();
     this.#next?.close();
     this.#next = next;
@@ -66,13 +76,13 @@ export class AppendedFile implements LineSink, Disposable {
     let at = 0;
     while (at < lines.length && !this.#isClosed) {
       // No line is torn in two: its first half in the old file would be worth nothing.
-      if (this.#goOnInNext()) at = lines.lastIndexOf(NEWLINE, at - 1) + 1;
+      if (this.#goOnInNext()) at = lines.subarray(0, at).lastIndexOf(NEWLINE) + 1;
       try {
         at += await this.#file.write(lines.subarray(at));
-        this.#events.written();
+        this.#options.written();
       } catch (error) {
         if (this.#isClosed) break;
-        this.#events.failed(error);
+        this.#options.failed(error);
         await this.#untilRetry();
       }
     }
@@ -101,7 +111,7 @@ export class AppendedFile implements LineSink, Disposable {
     // A file that is opened anew may be better than this one already.
     if (this.#next !== null) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#retryMs);
+    const timer = setTimeout(resolve, this.#options.retryMs);
     this.#stopWaiting = () => {
       clearTimeout(timer);
       resolve();
@@ -110,6 +120,6 @@ export class AppendedFile implements LineSink, Disposable {
   }
 }
 
-function openToAppend(path: string): Promise<Deno.FsFile> {
+function openToAppend(path: string): Promise<OpenFile> {
   return Deno.open(path, { append: true, create: true, mode: MODE });
 }

@@ -67,7 +67,7 @@ export class LineWriter implements AsyncDisposable {
   }
 
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#dropped > 0) {
       const text = this.#waiting.splice(0).join("");
       const dropped = this.#dropped;
       this.#dropped = 0;
