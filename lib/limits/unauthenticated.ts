@@ -1,5 +1,6 @@
 import type { PgError } from "../errors.ts";
 import { clientNetwork } from "./client_network.ts";
+import { type LimitHit, LimitHits } from "./limit_hits.ts";
 import { tooMany } from "./refusal.ts";
 import type { LimitsSettings } from "./schema.ts";
 
@@ -7,8 +8,8 @@ import type { LimitsSettings } from "./schema.ts";
 export interface Stranger {
   /** It is to leave, and to be told why if it gets as far as asking for something. */
   dismiss(error: PgError): void;
-  /** It is to leave at once, without a word. */
-  drop(): void;
+  /** It is to leave at once; `hit` where it has not been told why. */
+  drop(hit?: LimitHit): void;
 }
 
 /** The place of a connection among the unauthenticated ones; disposed of when it is none any more. */
@@ -25,6 +26,8 @@ const MAX_LEAVING = 100;
 interface Waiting {
   readonly stranger: Stranger;
   network?: string;
+  /** Why it is to leave, while it has not been told. */
+  limit?: LimitHit["limit"];
 }
 
 /**
@@ -36,13 +39,16 @@ interface Waiting {
  */
 export class Unauthenticated {
   #settings: LimitsSettings;
+  readonly #hits: LimitHits;
   /** The oldest first, as in all sets here. */
   readonly #waiting = new Set<Waiting>();
   readonly #ofNetworks = new Map<string, Set<Waiting>>();
   readonly #leaving = new Set<Waiting>();
 
-  constructor(settings: LimitsSettings) {
+  /** `now` is in milliseconds on any clock. */
+  constructor(settings: LimitsSettings, now: () => number) {
     this.#settings = settings;
+    this.#hits = new LimitHits(now);
   }
 
   /** How many there are, besides those on their way out. */
@@ -72,7 +78,10 @@ export class Unauthenticated {
     this.#waiting.add(waiting);
     return {
       comesFrom: (address) => this.#comesFrom(waiting, clientNetwork(address)),
-      leaves: () => this.#leaves(waiting),
+      leaves: () => {
+        waiting.limit = undefined;
+        this.#leaves(waiting);
+      },
       [Symbol.dispose]: () => this.#forget(waiting),
     };
   }
@@ -89,6 +98,7 @@ export class Unauthenticated {
     const max = this.#settings[limit];
     if (max === 0 || among.size < max) return;
     const [longest] = among;
+    longest.limit = limit;
     this.#leaves(longest);
     longest.stranger.dismiss(tooMany(MESSAGES[limit], { limit, max }));
   }
@@ -99,7 +109,7 @@ export class Unauthenticated {
     if (this.#leaving.size <= MAX_LEAVING) return;
     const [longest] = this.#leaving;
     this.#leaving.delete(longest);
-    longest.stranger.drop();
+    longest.stranger.drop(longest.limit === undefined ? undefined : this.#hits.next(longest.limit));
   }
 
   #forget(waiting: Waiting): void {

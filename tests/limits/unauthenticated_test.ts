@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { LimitHit } from "../../lib/limits/limit_hits.ts";
 import type { PgError } from "../../lib/errors.ts";
 import type { LimitsSettings } from "../../lib/limits/schema.ts";
 import { type Place, type Stranger, Unauthenticated } from "../../lib/limits/unauthenticated.ts";
-import { limits } from "./settings.ts";
+import { Clock, limits } from "./settings.ts";
 
 /** How many may be on their way out. */
 const MAX_LEAVING = 100;
@@ -13,6 +14,7 @@ class Visitor implements Stranger {
   readonly place: Place;
   told?: PgError;
   isDropped = false;
+  hit?: LimitHit;
 
   constructor(unauthenticated: Unauthenticated, address?: string) {
     this.place = unauthenticated.enter(this);
@@ -23,8 +25,9 @@ class Visitor implements Stranger {
     this.told = error;
   }
 
-  drop(): void {
+  drop(hit?: LimitHit): void {
     this.isDropped = true;
+    this.hit = hit;
   }
 
   get fate(): string {
@@ -33,7 +36,8 @@ class Visitor implements Stranger {
 }
 
 function scene(given: Partial<LimitsSettings>) {
-  const unauthenticated = new Unauthenticated(limits({ unauthenticated_per_address: 0, ...given }));
+  const settings = limits({ unauthenticated_per_address: 0, ...given });
+  const unauthenticated = new Unauthenticated(settings, new Clock().now);
   const come = (count: number, address?: string) =>
     Array.from({ length: count }, () => new Visitor(unauthenticated, address));
   return { unauthenticated, come };
@@ -80,6 +84,24 @@ Deno.test("W12 Unauthenticated drops who has been leaving longest when a hundred
   const visitors = come(MAX_LEAVING + 4);
   assert.deepEqual(fates(visitors).slice(0, 4), ["dropped", "dropped", "dropped", "unauthenticated"]);
   assert.equal(unauthenticated.leavingCount, MAX_LEAVING);
+});
+
+Deno.test("W12 Unauthenticated has the first one that it drops told as news", () => {
+  const { come } = scene({ unauthenticated: 1 });
+  const [first, second] = come(MAX_LEAVING + 3);
+  const limit = "unauthenticated";
+  assert.deepEqual(first.hit, { limit, isNews: true, passedOver: 0 });
+  assert.deepEqual(second.hit, { limit, isNews: false, passedOver: 1 });
+});
+
+Deno.test("Unauthenticated has no hit told of one that has been told itself", () => {
+  const { come } = scene({ unauthenticated: 1 });
+  const [refused, dismissed] = come(2);
+  refused.place.leaves();
+  dismissed.place.leaves();
+  come(MAX_LEAVING + 1);
+  assert.deepEqual([refused.isDropped, refused.hit], [true, undefined]);
+  assert.deepEqual([dismissed.isDropped, dismissed.hit], [true, undefined]);
 });
 
 Deno.test("W12 Unauthenticated holds no more than it may, though nobody says anything", () => {
