@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { StreamBroken } from "../../lib/stream/byte_stream.ts";
+import { type ByteStream, StreamBroken } from "../../lib/stream/byte_stream.ts";
 import { ConnListener } from "../../lib/stream/conn_listener.ts";
+import { dial } from "../../lib/stream/dial.ts";
 import { isPending } from "./pending.ts";
 import { pairOf, readToEnd } from "./sockets.ts";
 
@@ -85,4 +86,31 @@ Deno.test("ConnListener.open() throws when its address is taken", () => {
   const events = { connection: () => {}, acceptPaused: () => {} };
   using listener = ConnListener.open({ host: "127.0.0.1", port: 0 }, events);
   assert.throws(() => ConnListener.open(listener.address, events), { code: "EADDRINUSE" });
+});
+
+Deno.test("ConnListener pauses for no client that has reset its connection before it was accepted", async () => {
+  const paused: Error[] = [];
+  const { promise: accepted, resolve } = Promise.withResolvers<ByteStream>();
+  const events = { connection: resolve, acceptPaused: (error: Error) => void paused.push(error) };
+  using listener = ConnListener.open({ host: "127.0.0.1", port: 0 }, events);
+  const { port } = listener.address;
+  // Somebody else's process, while this one stands still and accepts nobody.
+  const program = `
+    import { connect } from "node:net";
+    const socket = connect(${port}, "127.0.0.1", () => socket.resetAndDestroy());
+  `;
+  const args = ["eval", "--no-lock", program];
+  assert.equal(new Deno.Command(Deno.execPath(), { args, stdin: "null" }).outputSync().code, 0);
+  using _client = await dial({ kind: "tcp", ...listener.address }, {
+    transport: "conn",
+    signal: AbortSignal.timeout(5000),
+  });
+  (await accepted).destroy();
+  assert.deepEqual(paused, []);
+});
+
+Deno.test("ConnStream knows what its peer has connected to", async () => {
+  using pair = await pairOf("conn");
+  assert.deepEqual(pair.client.local, pair.server.peer);
+  assert.deepEqual(pair.server.local, pair.client.peer);
 });

@@ -149,3 +149,9 @@ Deno.test("a NodeStream over a socket that has ended already reads its end", asy
   using again = new NodeStream(pair.server.handOver());
   assert.equal(await again.read(), null);
 });
+
+Deno.test("NodeStream knows what its peer has connected to", async () => {
+  using pair = await socketPair();
+  assert.deepEqual(pair.client.local, pair.server.peer);
+  assert.deepEqual(pair.server.local, pair.client.peer);
+});
