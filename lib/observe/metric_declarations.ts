@@ -27,7 +27,7 @@ function ofTheAncestor(metrics: MetricSet) {
       help: "Clients whose token was good and whom a rule lets in",
     }),
     authFailures: metrics.counter("sql_auth_failures_total", {
-      help: "Clients that were not let in: before their backend was dialled",
+      help: "Clients that were to present a token and were refused before their backend was dialled",
     }),
     dialSuccesses: metrics.counter("target_dial_successes_total", {
       help: "Logins at a host of a backend that succeeded",
