@@ -114,15 +114,9 @@ Deno.test.each<[string, (toml: string) => string, string]>([
     "/etc/proxy/config.toml:17: rules[0].mach is not a known key: did you mean match?",
   ],
   [
-    "wants another address",
-    (toml) => toml.replace("127.0.0.1:0", "127.0.0.2:0"),
-    "listen.address has changed, which takes a restart: end the program and start it again, or put back what was there",
-  ],
-  [
-    "has no certificate any more",
-    (toml) => toml.replace(/certificate = .*\nprivate_key = .*/, "insecure_plaintext = true"),
-    "listen.certificate has been removed, which takes a restart: end the program and start it again, or put back what" +
-    " was there",
+    "wants an address that this machine does not have",
+    (toml) => toml.replace('"127.0.0.1:0"', '["127.0.0.1:0", "192.0.2.1:6432"]'),
+    "cannot listen on listen.address: this machine has no such address; choose one it has, or 0.0.0.0 for all",
   ],
 ])("reload() of a configuration that %s leaves everything as it is", async (_name, change, reason) => {
   await using scene = await Scene.open();
@@ -137,6 +131,17 @@ Deno.test.each<[string, (toml: string) => string, string]>([
   scene.loads[2].resolve();
   await again;
   assert.deepEqual(scene.kinds(), ["reload_failed", "configuration_reloaded"]);
+});
+
+Deno.test("drain() goes by the configuration's times, and nothing is loaded anew any more", async () => {
+  await using scene = await Scene.open();
+  assert.deepEqual(await scene.service.drain(), { cut: 0 });
+  await scene.service.reload();
+  assert.equal(scene.loads.length, 1);
+  assert.deepEqual(scene.events.slice(-2), [
+    { kind: "draining", sessions: 0, graceMs: 30_000, delayMs: 0 },
+    { kind: "drained", sessionsCut: 0 },
+  ]);
 });
 
 Deno.test("close() while it loads anew lets go of what is loaded then", async () => {
