@@ -36,6 +36,17 @@ Deno.test.each<[string, string, "idle" | "quiet" | "busy"]>([
   assert.equal(is, expected);
 });
 
+Deno.test.each<[string, string]>([
+  ["", "idle"],
+  ["F:Q", "active"],
+  ["F:Q B:C ZI", "idle"],
+  ["F:Q B:C ZT", "idle in transaction"],
+  ["F:Q B:C ZT F:Q", "active"],
+  ["F:Q B:C ZT F:Q B:E ZE", "idle in transaction (aborted)"],
+])("Activity after %j is in the state %s", (script, state) => {
+  assert.equal(run(script).state, state);
+});
+
 Deno.test("Activity notes Terminate", () => {
   assert.equal(run("F:Q B:C ZI").isTerminated, false);
   assert.equal(run("F:X").isTerminated, true);
