@@ -22,7 +22,7 @@ export class OutputFile implements AsyncDisposable {
   #isFailing = false;
   /** It could not be opened anew: what is written goes to wherever the old one has been moved. */
   #isOutdated = false;
-  /** Of the lines lost: those of before this failure, and those that were told. */
+  /** Of the lines lost: those of before anything failed, and those that were told. */
   #lostBefore = 0;
   #lostTold = 0;
 
@@ -72,7 +72,6 @@ export class OutputFile implements AsyncDisposable {
   #failed(error: unknown): void {
     if (!this.#isFailing) {
       this.#isFailing = true;
-      this.#lostBefore = this.#writer.linesLost;
       this.#tellFailed(messageOf(error));
     }
     this.#tellLost();
@@ -80,9 +79,11 @@ export class OutputFile implements AsyncDisposable {
 
   #written(): void {
     this.#tellLost();
-    if (!this.#isFailing) return;
+    const wasFailing = this.#isFailing;
     this.#isFailing = false;
-    if (!this.#isOutdated) this.#resumed();
+    if (this.#isOutdated) return;
+    if (wasFailing) this.#resumed();
+    this.#lostBefore = this.#writer.linesLost;
   }
 
   #tellFailed(reason: string): void {
