@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { plainAddress } from "./address.ts";
 import type { Verdict } from "./authenticate/methods.ts";
 import { decide, fill, type Granted } from "./authorize/decide.ts";
@@ -6,6 +7,7 @@ import { describe, labelOf } from "./authorize/trail.ts";
 import type { BackendAccess, BackendLogin } from "./backend_link.ts";
 import { startupParameters } from "./connect/startup_parameters.ts";
 import { type Target, withIdentity } from "./connect/target.ts";
+import type { Connected } from "./limits/connections.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionSettings } from "./session_settings.ts";
 import type { SessionRequest } from "./startup/session_request.ts";
@@ -83,6 +85,21 @@ export async function admit(
 export function factsOf({ token, decision }: Admission) {
   const { rule, identity, tokenId, role, backend, database } = decision;
   return { identity, tokenId, issuer: token.issuer, rule: labelOf(rule), role, backend, database };
+}
+
+/** What its connection is counted by; where nobody's name is asked for, the token stands for its bearer. */
+export function connectedAs(
+  { token, decision, presented }: Admission,
+  { access, clientAddress: address }: { readonly access: BackendAccess; readonly clientAddress: string },
+): Connected {
+  const { rule, maxConnections, identity } = decision;
+  return {
+    address,
+    identity: identity ?? createHash("sha256").update(presented.reveal()).digest("base64"),
+    issuer: token.issuer,
+    rule: { name: labelOf(rule), maxConnections },
+    backend: access,
+  };
 }
 
 /** What is held against the rules, and against time, as long as the session lasts: as little as will do. */

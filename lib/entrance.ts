@@ -1,14 +1,29 @@
 import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Admission, admit, backendLoginOf, factsOf, type Stay, stayOf } from "./admission.ts";
+import {
+  type Admission,
+  admit,
+  backendLoginOf,
+  connectedAs,
+  factsOf,
+  type Stay,
+  stayOf,
+} from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
 import { authenticationMethods, type MethodName, type Verdict } from "./authenticate/methods.ts";
 import { DiscoveryAnswered, mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
 import { chooseWayIn } from "./authenticate/way_in.ts";
-import { type BackendCanceller, openBackend, type OpenedBackend } from "./backend_link.ts";
+import {
+  type BackendAccess,
+  type BackendCanceller,
+  openBackend,
+  type OpenedBackend,
+} from "./backend_link.ts";
 import { answer, question } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
 import type { Suspect } from "./limits/failed_logins.ts";
+import type { LimitHit } from "./limits/limit_hits.ts";
+import type { Place, Stranger } from "./limits/unauthenticated.ts";
 import type { AskedFor, Whose } from "./observe/events.ts";
 import { Relay } from "./relay/relay.ts";
 import type { Secret } from "./secret.ts";
@@ -35,7 +50,7 @@ import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 export interface LetIn {
   readonly relay: Relay;
   readonly stay: Stay;
-  /** Both streams and the cancel key. */
+  /** Both streams, the cancel key, and its place among the connections. */
   readonly resources: DisposableStack;
 }
 
@@ -55,7 +70,7 @@ const judgeToken = question<Secret, Verdict<Admission>>("judge token");
  *
  * It leaves much behind that the session after it does not need, and is dropped when it is over.
  */
-export class Entrance {
+export class Entrance implements Stranger {
   readonly #settings: SessionSettings;
   readonly #house: SessionHouse;
   readonly #chronicle: Chronicle;
@@ -72,6 +87,13 @@ export class Entrance {
   readonly #stages: Stages;
   /** The token, once it goes to a backend, which may say it again. */
   #passedOn?: Secret;
+  /** Until its token has been found good. */
+  readonly #place: Place;
+  /** Why it has to make room for others. */
+  #dismissal: PgError | null = null;
+  #isDropped = false;
+  /** Where our last words go. */
+  #refused: ByteStream | null = null;
 
   constructor(stream: ByteStream, { settings, house, chronicle, listener }: EntranceOptions) {
     this.#settings = settings;
@@ -81,10 +103,12 @@ export class Entrance {
     this.#listener = listener;
     this.#via = stream.peer;
     this.#client = new Channel(stream, this.#end.signal, this.#trace("client", ["B", "F"]));
+    this.#place = house.unauthenticated.enter(this);
   }
 
   /** Goes through it; `null` where nobody wanted in, or is let in: then the client has been told. Never rejects. */
   async pass(): Promise<LetIn | null> {
+    using _place = this.#place;
     using _client = this.#client;
     const deadline = setTimeout(() => this.#end.abort(loginTimedOut()), this.#settings.loginTimeoutMs);
     try {
@@ -107,6 +131,20 @@ export class Entrance {
     this.#end.abort(error);
   }
 
+  /** As {@link Stranger}. Who has not asked for anything would not show an error: before TLS anyone could have said it. */
+  dismiss(error: PgError): void {
+    if (this.#asked.user === undefined) this.#dismissal = error;
+    else this.#end.abort(error);
+  }
+
+  /** As {@link Stranger}. */
+  drop(hit?: LimitHit): void {
+    this.#isDropped = true;
+    this.#end.abort(new Error("dropped"));
+    this.#refused?.destroy();
+    if (hit !== undefined) this.#chronicle.note({ kind: "limit_hit", ...hit });
+  }
+
   async #login(): Promise<LetIn | null> {
     await this.#meet();
     const opening = await this.#open();
@@ -119,12 +157,18 @@ export class Entrance {
       case "session": {
         const request = readSessionRequest(opening.parameters, this.#settings.parameters);
         this.#asked = askedFor(request);
+        if (this.#dismissal !== null) throw this.#dismissal;
         const admission = await this.#authenticate(request);
+        this.#place[Symbol.dispose]();
+        const access = this.#settings.backends.get(admission.decision.backend)!;
+        const connected = connectedAs(admission, { access, clientAddress: this.#peer.address });
+        using resources = new DisposableStack();
+        resources.use(this.#house.connections.enter(connected));
         const backend = await this.#stages.time(
           "backend",
-          () => this.#logIn(admission, { request, ...opening }),
+          () => this.#logIn(admission, { request, access, ...opening }),
         );
-        return await this.#letIn(backend, { admission, request, ...opening });
+        return await this.#letIn(backend, { admission, request, access, resources, ...opening });
       }
     }
   }
@@ -134,6 +178,7 @@ export class Entrance {
     const { stream } = this.#client;
     try {
       await receiveProxyHeader(this.#client, this.#settings.balancers);
+      this.#place.comesFrom(stream.peer.address);
     } finally {
       if (stream.peer !== this.#via) this.#chronicle.introduce(stream.peer);
       this.#chronicle.note({ kind: "connection_opened" });
@@ -212,12 +257,16 @@ export class Entrance {
 
   #logIn(
     admission: Admission,
-    about: { readonly request: SessionRequest; readonly protocolVersion: ProtocolVersion },
+    about: {
+      readonly request: SessionRequest;
+      readonly protocolVersion: ProtocolVersion;
+      readonly access: BackendAccess;
+    },
   ): Promise<OpenedBackend> {
-    const access = this.#settings.backends.get(admission.decision.backend)!;
+    const { access } = about;
     const { peer: client, local: server } = this.#client.stream;
     const connection = { client, server };
-    const login = backendLoginOf(admission, { ...about, access, connection });
+    const login = backendLoginOf(admission, { ...about, connection });
     this.#passedOn = login.token;
     return openBackend(login, {
       signal: this.#end.signal,
@@ -231,13 +280,14 @@ export class Entrance {
   /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */
   async #letIn(
     { stream, buffered, reached, canceller }: OpenedBackend,
-    { admission, request, protocolVersion }: {
+    { admission, request, access, resources, protocolVersion }: {
       readonly admission: Admission;
       readonly request: SessionRequest;
+      readonly access: BackendAccess;
+      readonly resources: DisposableStack;
       readonly protocolVersion: ProtocolVersion;
     },
   ): Promise<LetIn> {
-    using resources = new DisposableStack();
     const backend = resources.use(stream);
     const relay = relayBetween(this.#client.stream, backend, {
       fromClient: this.#client.takeBuffered(),
@@ -259,7 +309,6 @@ export class Entrance {
     const login = { method: this.#method!, ...factsOf(admission), ...times };
     this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...login });
     resources.use(this.#client.detach());
-    const access = this.#settings.backends.get(admission.decision.backend)!;
     const stay = stayOf(admission, { request, access, clientAddress });
     return { relay, stay, resources: resources.move() };
   }
@@ -272,6 +321,7 @@ export class Entrance {
   }
 
   async #refuse(error: PgError): Promise<void> {
+    if (this.#isDropped) return;
     const { sqlstate, message, reason, fault, blame, cause } = error;
     const durationMs = this.#chronicle.elapsedMs;
     const stages = this.#stages.over;
@@ -291,7 +341,10 @@ export class Entrance {
     if (error instanceof DiscoveryAnswered) {
       this.#chronicle.note({ kind: "discovery_answered", asked: this.#asked, durationMs });
     } else this.#chronicle.note({ kind: "login_refused", asked: this.#asked, ...refusal });
-    if (this.#client.isConnected) await sayFarewell(this.#client.detach(), encodeError(error));
+    if (!this.#client.isConnected) return;
+    this.#refused = this.#client.detach();
+    this.#place.leaves();
+    await sayFarewell(this.#refused, encodeError(error));
   }
 
   /** Shows the observer what passes; `directions` are ours and the peer's. */

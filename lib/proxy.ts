@@ -1,8 +1,10 @@
 import { formatAddress } from "./address.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { PgError } from "./errors.ts";
+import { Connections } from "./limits/connections.ts";
 import { Discoveries } from "./limits/discoveries.ts";
 import { FailedLogins } from "./limits/failed_logins.ts";
+import { Unauthenticated } from "./limits/unauthenticated.ts";
 import type { Census } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
 import { CancelKeys } from "./relay/cancel_keys.ts";
@@ -71,6 +73,8 @@ export class Proxy implements AsyncDisposable {
       cancelKeys: new CancelKeys(),
       failedLogins: new FailedLogins(configuration.limits, now),
       discoveries: new Discoveries(configuration.limits, now),
+      unauthenticated: new Unauthenticated(configuration.limits, now),
+      connections: new Connections(configuration.limits),
       now,
       wallClock,
       after,
@@ -123,8 +127,10 @@ export class Proxy implements AsyncDisposable {
     const old = this.#settings;
     this.#settings = settings;
     // What was counted stays: a reload forgives nobody.
-    this.#house.failedLogins.apply(configuration.limits);
-    this.#house.discoveries.apply(configuration.limits);
+    const { failedLogins, discoveries, unauthenticated, connections } = this.#house;
+    for (const each of [failedLogins, discoveries, unauthenticated, connections]) {
+      each.apply(configuration.limits);
+    }
     this.#house.isTracing = configuration.log.level === "trace";
     const logins = [...this.#sessions.keys()].map((session) => session.loginBy(old));
     for (const session of this.#sessions.keys()) session.review();

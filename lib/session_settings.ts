@@ -1,8 +1,10 @@
 import type { WayInRule } from "./authenticate/way_in.ts";
 import type { Policy } from "./authorize/policy.ts";
 import type { BackendAccess } from "./backend_link.ts";
+import type { Connections } from "./limits/connections.ts";
 import type { Discoveries } from "./limits/discoveries.ts";
 import type { FailedLogins } from "./limits/failed_logins.ts";
+import type { Unauthenticated } from "./limits/unauthenticated.ts";
 import type { Network } from "./network.ts";
 import type { Observer } from "./observe/events.ts";
 import type { CancelKeys } from "./relay/cancel_keys.ts";
@@ -37,6 +39,8 @@ export interface SessionHouse {
   readonly cancelKeys: CancelKeys;
   readonly failedLogins: FailedLogins;
   readonly discoveries: Discoveries;
+  readonly unauthenticated: Unauthenticated;
+  readonly connections: Connections;
   readonly observe: Observer;
   /** Each message of a login is observed, its secrets left out: `log.level = "trace"`. */
   readonly isTracing: boolean;

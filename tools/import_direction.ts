@@ -91,7 +91,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   admission: [
     ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],
-    ...["type startup", "type stream", ...SPEECH],
+    ...["type startup", "type stream", "type limits", ...SPEECH],
   ],
   backend_link: ["connect", "stream", ...SPEECH],
 

@@ -51,6 +51,16 @@ export type SessionEvent =
       readonly host: string;
       readonly isReached: boolean;
     }
+    /**
+     * It was closed without a word because of a limit: to tell each in a flood takes more than a limit leaves. `limit` is the
+     * key of `[limits]`; `isNews`: the first in a minute; `passedOver`: how many there were since the last that was news.
+     */
+    | {
+      readonly kind: "limit_hit";
+      readonly limit: string;
+      readonly isNews: boolean;
+      readonly passedOver: number;
+    }
     /** A client by OAUTHBEARER has asked where to get a token: no failed login, though it ends like one. */
     | { readonly kind: "discovery_answered"; readonly asked: AskedFor; readonly durationMs: number }
     | (LoginRefusal & { readonly kind: "login_refused"; readonly asked: AskedFor })

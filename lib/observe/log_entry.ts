@@ -44,6 +44,11 @@ function entryOfSession(event: SessionEvent): LogEntry {
       const fields = { ...who, backend, host, reached: isReached };
       return { level: "debug", message: "backend tried", fields };
     }
+    case "limit_hit": {
+      const { limit, isNews, passedOver } = event;
+      const fields = { ...who, limit: `limits.${limit}`, others: passedOver === 0 ? undefined : passedOver };
+      return { level: isNews ? "warn" : "debug", message: "connection closed by a limit", fields };
+    }
     case "discovery_answered": {
       const fields = { ...who, ...askedFields(event.asked), duration_ms: event.durationMs };
       return { level: "debug", message: "client told where tokens come from", fields };
