@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describeMetrics, TABLE_FILE, withTable } from "../../tools/metrics_table.ts";
-import { PROMTOOL, promtool } from "../observe/promtool.ts";
+import { NEEDS_PROMTOOL, PROMTOOL, promtool } from "../observe/promtool.ts";
 import { unknownIn } from "./promql.ts";
 
 interface Panel {
@@ -60,9 +60,7 @@ Deno.test("the dashboard's panels have ids of their own and do not lie over one 
 });
 
 Deno.test({
-  name: PROMTOOL === undefined
-    ? "promtool understands every expression (needs promtool of Debian's prometheus: set PROMTOOL)"
-    : "promtool understands every expression",
+  name: `promtool understands every expression${NEEDS_PROMTOOL}`,
   ignore: PROMTOOL === undefined,
   async fn() {
     const rules = [...expressions, ...alerts].map(([, expr], index) => ({

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import pg from "pg";
 import { Metrics } from "../../lib/observe/metrics.ts";
 import { valuesOf } from "../observe/metric_lines.ts";
-import { PROMTOOL, promtool } from "../observe/promtool.ts";
+import { NEEDS_PROMTOOL, PROMTOOL, promtool } from "../observe/promtool.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
@@ -102,8 +102,6 @@ Deno.test("metrics tell what logins and sessions before a real PostgreSQL do", a
     },
   });
 });
-
-const NEEDS_PROMTOOL = PROMTOOL === undefined ? " (needs promtool of Debian's prometheus: set PROMTOOL)" : "";
 
 async function startScene() {
   await using resources = new AsyncDisposableStack();

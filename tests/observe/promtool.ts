@@ -1,6 +1,11 @@
 /** Debian's `promtool`, of the package `prometheus`, where there is one: `PROMTOOL` names it, or the system has it. */
 export const PROMTOOL = find([Deno.env.get("PROMTOOL"), "/usr/bin/promtool", "/usr/local/bin/promtool"]);
 
+/** Goes behind the name of a test that is ignored without it. */
+export const NEEDS_PROMTOOL = PROMTOOL === undefined
+  ? " (needs promtool of Debian's prometheus: set PROMTOOL)"
+  : "";
+
 /** What `promtool` answers. */
 export interface Answer {
   readonly code: number;

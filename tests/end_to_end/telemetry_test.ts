@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import pg from "pg";
+import { Serving } from "../commands/program.ts";
+import { NEEDS_PROMTOOL, PROMTOOL, promtool } from "../observe/promtool.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { fakeBackend } from "../support/hostile_peer.ts";
 import { OidcIssuer } from "../support/oidc_issuer.ts";
@@ -8,22 +10,41 @@ import { OtlpCollector, type ReceivedSpan } from "../support/otlp_collector.ts";
 import { loginIsComplete } from "../support/raw_messages.ts";
 import { tempDirectory } from "../support/temp_directory.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const authority = await createAuthority("trace");
 
-Deno.test("Deno exports the trace of a login, and of one that is refused, with net and read permission alone", async (t) => {
+Deno.test("the program tells of logins by metrics and traces, with net and read permission alone", async (t) => {
   await using scene = await startScene();
   const refused = scene.client("not.a.token");
   await assert.rejects(refused.connect(), { code: "28P01" });
   const client = scene.client(scene.token);
   await client.connect();
   await client.end();
+  const [metrics, vars] = [await scene.scrape("/metrics"), await scene.scrape("/vars")];
   // What is not exported yet is when the program ends.
   await scene.stop();
   const spans = scene.collector.spans.get("pg-auth-proxy") ?? [];
   const logins = spans.filter(({ name }) => name === "login");
   const stagesOf = (login: ReceivedSpan) =>
     spans.filter(({ parentSpanId }) => parentSpanId === login.spanId).sort((a, b) => a.startMs - b.startMs);
+
+  await t.step("its metrics are what Prometheus expects, by the ancestor's name for them too", async () => {
+    assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
+    for (const { text } of [metrics, vars]) {
+      assert.match(text, /^pg_auth_proxy_logins_total\{result="success",.*\} 1$/m);
+      assert.match(text, /^pg_auth_proxy_logins_total\{result="failure",reason="malformed",.*\} 1$/m);
+      assert.match(text, /^pg_auth_proxy_key_set_keys\{issuer="corp"\} [1-9]/m);
+    }
+  });
+
+  await t.step({
+    name: `promtool finds nothing wrong with them, but for a name of the ancestor${NEEDS_PROMTOOL}`,
+    ignore: PROMTOOL === undefined,
+    async fn() {
+      assert.deepEqual((await promtool(["check", "metrics"], metrics.text)).says, [
+        'open_connection_count non-histogram and non-summary metrics should not have "_count" suffix',
+      ]);
+    },
+  });
 
   await t.step("a login is a trace with its stages in order", () => {
     const login = logins.find(({ statusCode }) => statusCode === 0)!;
@@ -56,16 +77,16 @@ Deno.test("Deno exports the trace of a login, and of one that is refused, with n
     });
   });
 
-  await t.step("T17 nothing exported holds a token, a password or whose they are", () => {
+  await t.step("T17 nothing told holds a token, a password or whose they are", () => {
     assert.equal(logins.length, 2);
-    const text = scene.collector.bodies.join("\n");
+    const text = [...scene.collector.bodies, metrics.text].join("\n");
     for (const secret of [...scene.token.split("."), "hunter2", "alice"]) {
       assert(!text.includes(secret), secret);
     }
   });
 });
 
-/** The real program, its traces collected. */
+/** The real program, its traces collected, its metrics to be asked for. */
 async function startScene() {
   await using resources = new AsyncDisposableStack();
   const collector = resources.use(new OtlpCollector());
@@ -90,6 +111,9 @@ address = "127.0.0.1:0"
 certificate = "server.crt"
 private_key = "server.key"
 
+[admin]
+address = "127.0.0.1:0"
+
 [[issuers]]
 name = "corp"
 url = "${issuer.url}"
@@ -111,36 +135,31 @@ backend = "main"
   for (const [name, text] of Object.entries(files)) {
     await Deno.writeTextFile(join(directory.path, name), text);
   }
-  const program = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--no-prompt", "--allow-net", "--allow-read"],
-      ...[MAIN, "start", "--config", join(directory.path, "config.toml")],
-    ],
-    env: { NO_COLOR: "1", DENO_CERT: join(directory.path, "ca.crt"), ...collector.environment },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  let isStopped = false;
-  const stop = async () => {
-    if (isStopped) return;
-    isStopped = true;
-    program.kill("SIGTERM");
-    await program.status;
-    await program.stderr.cancel();
-  };
-  resources.defer(stop);
-  const port = await listeningPort(program.stderr);
+  const program = resources.use(
+    Serving.start(["start", "--config", join(directory.path, "config.toml")], {
+      env: { DENO_CERT: join(directory.path, "ca.crt"), ...collector.environment },
+    }),
+  );
+  const [, port] = await program.until(/listening address=127\.0\.0\.1:(\d+)/);
+  const [, adminPort] = await program.until(/listening for admin address=127\.0\.0\.1:(\d+)/);
   const token = await issuer.mint({ sub: "alice" });
   const moved = resources.move();
   return {
     collector,
     token,
-    stop,
+    /** What the program answers to a request for metrics. */
+    async scrape(path: string) {
+      const response = await fetch(`http://127.0.0.1:${adminPort}${path}`);
+      return { type: response.headers.get("content-type"), text: await response.text() };
+    },
+    async stop() {
+      program.kill("SIGTERM");
+      assert.equal(await program.ended(), 0);
+    },
     client: (password: string) =>
       new pg.Client({
         host: "localhost",
-        port,
+        port: Number(port),
         ssl: { ca: authority.certificatePem },
         user: "alice",
         database: "app",
@@ -148,19 +167,4 @@ backend = "main"
       }),
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
-}
-
-/** The port of the log's line `listening`. */
-async function listeningPort(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<number> {
-  const reader = stderr.getReader();
-  let text = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    assert(!done, `the program ended: ${text}`);
-    text += new TextDecoder().decode(value);
-    const found = /listening address=127\.0\.0\.1:(\d+)/.exec(text);
-    if (found === null) continue;
-    reader.releaseLock();
-    return Number(found[1]);
-  }
 }
