@@ -77,7 +77,7 @@ function ofLogins(metrics: MetricSet) {
       labels: ["backend"],
     }),
     limitsHit: metrics.counter("pg_auth_proxy_limits_hit_total", {
-      help: "Logins refused because of a limit of the configuration",
+      help: "Connections refused or closed because of a limit of the configuration",
       labels: ["limit"],
     }),
   };

@@ -74,6 +74,8 @@ export class Metrics implements Disposable {
         return metrics.cancels.inc({ result: event.isKnown ? "accepted" : "unknown" });
       case "cancel_failed":
         return metrics.cancelFailures.inc();
+      case "limit_hit":
+        return metrics.limitsHit.inc({ limit: event.limit });
       case "token_accepted":
         metrics.authSuccesses.inc();
         return metrics.tokensAccepted.inc({ issuer: event.issuer, method: event.method });
@@ -83,6 +85,8 @@ export class Metrics implements Disposable {
         return metrics.discoveries.inc();
       case "login_refused":
         return this.#countRefusal(event);
+      case "limit_hit":
+        return metrics.limitsHit.inc({ limit: event.limit });
       case "authenticated":
         return this.#countLogin(event);
       case "reintrospection_failed":

@@ -27,7 +27,7 @@ Deno.test("the program tells of logins by metrics and traces, with net and read 
   const stagesOf = (login: ReceivedSpan) =>
     spans.filter(({ parentSpanId }) => parentSpanId === login.spanId).sort((a, b) => a.startMs - b.startMs);
 
-  await t.step("its metrics are what Prometheus expects, by the ancestor's name for them too", async () => {
+  await t.step("its metrics are what Prometheus expects, by the ancestor's name for them too", () => {
     assert.equal(metrics.type, "text/plain; version=0.0.4; charset=utf-8");
     for (const { text } of [metrics, vars]) {
       assert.match(text, /^pg_auth_proxy_logins_total\{result="success",.*\} 1$/m);

@@ -61,6 +61,10 @@ Deno.test.each<[event: SessionEvent | ProxyEvent, series: readonly string[]]>([
       'pg_auth_proxy_backend_logins_total{backend="orders",result="failure"}',
     ],
   ],
+  [
+    { connection, kind: "limit_hit", limit: "unauthenticated", isNews: false, passedOver: 3 },
+    ['pg_auth_proxy_limits_hit_total{limit="unauthenticated"}'],
+  ],
   [{ connection, kind: "discovery_answered", asked, durationMs: 5 }, ["pg_auth_proxy_discoveries_total"]],
   [
     { connection, kind: "cancel_requested", isKnown: true },
@@ -69,6 +73,10 @@ Deno.test.each<[event: SessionEvent | ProxyEvent, series: readonly string[]]>([
   [
     { connection, kind: "cancel_requested", isKnown: false },
     ['pg_auth_proxy_cancels_total{result="unknown"}'],
+  ],
+  [
+    { connection, kind: "limit_hit", limit: "unauthenticated", isNews: false, passedOver: 7 },
+    ['pg_auth_proxy_limits_hit_total{limit="unauthenticated"}'],
   ],
   [{ connection, kind: "cancel_failed", cause: "gone" }, ["pg_auth_proxy_cancel_failures_total"]],
   [ended, ['pg_auth_proxy_sessions_ended_total{backend="orders",how="client_left"}']],
