@@ -74,7 +74,7 @@ export class Session {
   /**
    * Ends this connection from our side, with the reason for its client.
    *
-   * @returns whether that has cut off a session
+   * @returns whether that has cut off a session in what it was doing
    */
   end(error: PgError): boolean {
     this.#endLogin(error, (relay) => relay.end(error));

@@ -124,16 +124,17 @@ export class Relay {
   /**
    * Ends the session from our side: the client is told why, if it stands between two messages.
    *
-   * @returns whether it was not over already
+   * @returns whether it was doing anything, which is lost by it
    */
   end(error: PgError): boolean {
     if (this.#how !== null) return false;
+    const wasAtRest = this.#isAtRest();
     this.#departure?.[Symbol.dispose]();
     this.#departure = null;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
     this.#abandonBackend();
-    return true;
+    return !wasAtRest;
   }
 
   /**
