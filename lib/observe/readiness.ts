@@ -71,7 +71,7 @@ export class Readiness {
   /** Goes on by what another configuration needs. */
   adopt(needs: Needs): void {
     this.#needs = needs;
-    // Its issuers have not been asked yet, even those of the same name.
+    // Its issuers are asked in a moment, those of the same name too.
     this.#silentIssuers.clear();
     for (const known of [this.#answeredMs, this.#backendProblems]) {
       for (const name of known.keys()) if (!needs.backends.includes(name)) known.delete(name);
@@ -128,11 +128,15 @@ export class Readiness {
         if (event.problem === undefined) this.#answered(event.backend);
         else this.#backendProblems.set(event.backend, event.problem);
         return;
+      case "issuer_introspection_unusable":
       case "issuer_introspection_stopped":
         this.#silentIssuers.set(event.issuer, event.reason);
         return;
       case "issuer_introspection_resumed":
         this.#silentIssuers.delete(event.issuer);
+        return;
+      case "issuer_introspected":
+        if (event.outcome !== "unavailable") this.#silentIssuers.delete(event.issuer);
         return;
       case "output_failed":
         this.#outputProblems.set(event.output, event.reason);
