@@ -52,15 +52,15 @@ export interface SceneOptions {
 export interface ProxyProtocolScene extends AsyncDisposable {
   readonly proxy: RunningProxy;
   readonly token: string;
-  /** Parameters of the StartupMessages that came to the backend, and `cancel` for each CancelRequest. */
-  readonly told: readonly (Record<string, string> | "cancel")[];
+  /** Parameters of the StartupMessages that came to the backend, and a word for each query and each CancelRequest. */
+  readonly told: readonly (Record<string, string> | "cancel" | "query")[];
 }
 
 /** Starts them. The backend runs a query until it is cancelled. */
 export async function startProxyProtocolScene(options: SceneOptions = {}): Promise<ProxyProtocolScene> {
   const { listen = `proxy_protocol = ["${BALANCER}"]`, limits, isPlaintext, rule = "", toml = "" } = options;
   await using resources = new AsyncDisposableStack();
-  const told: (Record<string, string> | "cancel")[] = [];
+  const told: (Record<string, string> | "cancel" | "query")[] = [];
   const backend = resources.use(
     await fakeBackend(async (connection) => {
       const body = await connection.receiveUntyped();
@@ -135,9 +135,11 @@ export interface CancelCredentials {
   readonly secretKey: Uint8Array;
 }
 
-/** Asks a query that the backend is not done with until it is cancelled. */
-export async function ask(client: RawConnection): Promise<void> {
+/** Asks a query that the backend is not done with until it is cancelled; it has begun when this settles. */
+export async function ask(client: RawConnection, { told }: ProxyProtocolScene): Promise<void> {
+  const before = told.length;
   await client.send(query("select pg_sleep(60)"));
+  await waitUntil(() => told.slice(before).includes("query"), { what: "the query to run", intervalMs: 1 });
 }
 
 /** Whose connection an event of this kind was about, the last one. */
@@ -159,12 +161,13 @@ export async function refusalOf(client: RawConnection, proxy: RunningProxy) {
 }
 
 /** Runs queries until they are cancelled, and ends with its client. */
-async function serve(connection: RawConnection, told: readonly unknown[]): Promise<void> {
+async function serve(connection: RawConnection, told: unknown[]): Promise<void> {
   for (;;) {
     // Some clients of these tests leave without a word.
     const message = await connection.receiveMessage().catch(() => null);
     if (message === null || message.type === "X") return;
-    const isCancelled = () => told.includes("cancel");
+    const isCancelled = () => told.at(-1) === "cancel";
+    told.push("query");
     await waitUntil(isCancelled, { what: "a cancel", timeoutMs: 4_000, intervalMs: 1 });
     await connection.send(readyForQuery());
   }
