@@ -263,9 +263,8 @@ async function probeValidator(
 ): Promise<IssuerProblem | undefined> {
   if (validator === undefined) return undefined;
   const problem = { issuer: settings.name, key: ["validator", "command"] };
-  const asked = { user: "nobody", database: "nobody", clientAddress: "127.0.0.1" };
   try {
-    await validator.validate({ token: `not-a-token-${crypto.randomUUID()}`, asked, nowMs });
+    await validator.validate({ token: `not-a-token-${crypto.randomUUID()}`, nowMs });
   } catch (error) {
     if (!(error instanceof TokenRefused)) throw error;
     return error.fault === "validator_unavailable" ? { ...problem, message: error.message } : undefined;
