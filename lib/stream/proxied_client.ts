@@ -1,5 +1,6 @@
 import { PgError, protocolViolation } from "../errors.ts";
 import { isWithin, type Network } from "../network.ts";
+import { SQLSTATE } from "../sqlstate.ts";
 import type { Channel } from "./channel.ts";
 import { decodeProxyHeader, resemblesProxyHeader } from "./proxy_header.ts";
 
@@ -42,7 +43,8 @@ export function withUnexpectedHeader(
   },
 ): unknown {
   // To the startup phase it is a packet of impossible length.
-  const isPuzzled = thrown instanceof PgError && thrown.sqlstate === "08P01" && channel.isConnected;
+  const isPuzzled = thrown instanceof PgError && thrown.sqlstate === SQLSTATE.protocolViolation &&
+    channel.isConnected;
   if (!isPuzzled || !resemblesProxyHeader(channel.takeBuffered())) return thrown;
   const reason = isWithin(via, balancers)
     ? `${via} is in listen.proxy_protocol, and has sent another PROXY header before`
