@@ -1,6 +1,5 @@
 import type { Rule } from "../authorize/schema.ts";
 import { claimAt, type ClaimPath } from "../claims/claim_path.ts";
-import { formatDuration } from "../duration.ts";
 import { printable } from "../printable.ts";
 import type { Secret } from "../secret.ts";
 import { parseCompactJws } from "../token/compact_jws.ts";
@@ -45,10 +44,16 @@ export function claimsOfStranger(token: Secret): readonly Line[] {
 
 /** A moment, and how far it is from now; both in milliseconds since 1970. */
 export function timeOf(ms: number, nowMs: number): string {
-  const seconds = Math.round(Math.abs(ms - nowMs) / 1000) * 1000;
-  const minutes = seconds >= 600_000 ? Math.round(seconds / 60_000) * 60_000 : seconds;
-  const away = formatDuration(minutes);
+  const away = roundly(Math.abs(ms - nowMs));
   return `${new Date(ms).toISOString()} (${ms < nowMs ? `${away} ago` : `in ${away}`})`;
+}
+
+const UNITS = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000]] as const;
+
+/** In the largest unit of which there are two. */
+function roundly(ms: number): string {
+  const [unit, size] = UNITS.find(([, size]) => ms >= 2 * size) ?? ["s", 1_000];
+  return `${Math.floor(ms / size)}${unit}`;
 }
 
 function shown(name: string, value: unknown): string {
