@@ -85,8 +85,6 @@ export class Metrics implements Disposable {
         return metrics.discoveries.inc();
       case "login_refused":
         return this.#countRefusal(event);
-      case "limit_hit":
-        return metrics.limitsHit.inc({ limit: event.limit });
       case "authenticated":
         return this.#countLogin(event);
       case "reintrospection_failed":

@@ -61,10 +61,6 @@ Deno.test.each<[event: SessionEvent | ProxyEvent, series: readonly string[]]>([
       'pg_auth_proxy_backend_logins_total{backend="orders",result="failure"}',
     ],
   ],
-  [
-    { connection, kind: "limit_hit", limit: "unauthenticated", isNews: false, passedOver: 3 },
-    ['pg_auth_proxy_limits_hit_total{limit="unauthenticated"}'],
-  ],
   [{ connection, kind: "discovery_answered", asked, durationMs: 5 }, ["pg_auth_proxy_discoveries_total"]],
   [
     { connection, kind: "cancel_requested", isKnown: true },
