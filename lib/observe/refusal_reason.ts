@@ -1,12 +1,13 @@
 import type { LoginRefusal } from "./events.ts";
 
-/** PostgreSQL's names of the conditions that logins fail with, here or at a backend. */
+/** PostgreSQL's names of the conditions that the proxy tells of, and of those that logins at a backend fail with. */
 const CONDITIONS: Readonly<Record<string, string>> = {
   "08001": "sqlclient_unable_to_establish_sqlconnection",
   "08006": "connection_failure",
   "08P01": "protocol_violation",
   "0A000": "feature_not_supported",
   "22023": "invalid_parameter_value",
+  "25P03": "idle_in_transaction_session_timeout",
   "28000": "invalid_authorization_specification",
   "28P01": "invalid_password",
   "3D000": "invalid_catalog_name",
@@ -16,6 +17,7 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   "57014": "query_canceled",
   "57P01": "admin_shutdown",
   "57P03": "cannot_connect_now",
+  "57P05": "idle_session_timeout",
   "XX000": "internal_error",
 };
 

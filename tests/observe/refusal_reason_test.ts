@@ -16,7 +16,7 @@ Deno.test.each<[sqlstate: string, fault: string | undefined, reason: string]>([
   assert.equal(refusalReason({ sqlstate, fault }), reason);
 });
 
-Deno.test("refusalReason() has a name for each code of ours that a login can end with", () => {
+Deno.test("refusalReason() has a name for each code of an error of ours", () => {
   for (const [name, sqlstate] of Object.entries(SQLSTATE).filter(([name]) => name !== "warning")) {
     const snakeCase = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     assert.equal(refusalReason({ sqlstate }), snakeCase);
