@@ -20,12 +20,16 @@ export const SQLSTATE = {
   invalidPassword: "28P01",
   /** Too many logins have failed, or too many questions were asked, to look at another for a while. */
   tooManyConnections: "53300",
+  /** A session was idle inside a transaction for longer than its rule allows. */
+  idleInTransactionSessionTimeout: "25P03",
   /** The login took longer than `login_timeout`. */
   queryCanceled: "57014",
   /** We are shutting down, or the session's time is over. */
   adminShutdown: "57P01",
   /** A backend is starting up or shutting down: its own code, passed on. */
   cannotConnectNow: "57P03",
+  /** A session was idle for longer than its rule allows. */
+  idleSessionTimeout: "57P05",
   /** A bug of ours: the cause is in the log only. */
   internalError: "XX000",
 } as const;

@@ -3,6 +3,7 @@ import { decide } from "./authorize/decide.ts";
 import type { Ending, Lifetime } from "./authorize/lifetime.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { PgError } from "./errors.ts";
+import { IdleWatch } from "./idle_watch.ts";
 import type { Relay } from "./relay/relay.ts";
 import type { SessionHouse } from "./session_settings.ts";
 import { denied, expired, lastedTooLong, notLetIn, revoked, soonOver } from "./tenure_words.ts";
@@ -21,7 +22,7 @@ const JITTER = 0.1;
 
 /** What a tenure needs of the session it is about. */
 export interface TenureOptions {
-  readonly relay: Pick<Relay, "end" | "endWhenIdle" | "notify">;
+  readonly relay: Pick<Relay, "end" | "endWhenIdle" | "notify" | "standing">;
   readonly house: Pick<SessionHouse, "settings" | "wallClock" | "after" | "random">;
   readonly chronicle: Pick<Chronicle, "note">;
 }
@@ -36,7 +37,7 @@ interface Term {
 
 /**
  * How long one session may stay: until its token expires or is withdrawn, until it has lasted as long as its rule allows, or
- * until the rules have changed; as far as its rule minds that.
+ * been idle, or until the rules have changed; as far as its rule minds that.
  *
  * It has one timer at most, and none where nothing limits it: most sessions are idle, and there are many.
  */
@@ -47,6 +48,7 @@ export class Tenure implements Disposable {
   /** What was to be done up to then has been done. */
   #doneMs = -Infinity;
   #askAtMs = Infinity;
+  #idleWatch: IdleWatch | null = null;
   #isOver = false;
   #stopTimer: (() => void) | null = null;
 
@@ -55,6 +57,7 @@ export class Tenure implements Disposable {
     this.#options = options;
     this.#lifetime = stay.lifetime;
     this.#planToAsk();
+    this.#watchIdleness();
   }
 
   /** The name of the backend it is at. */
@@ -89,6 +92,7 @@ export class Tenure implements Disposable {
       // What the old rule let pass may be too late for the new one.
       this.#doneMs = -Infinity;
       this.#planToAsk();
+      this.#watchIdleness();
     }
     this.check();
   }
@@ -108,6 +112,7 @@ export class Tenure implements Disposable {
     }
     this.#doneMs = nowMs;
     if (this.#askAtMs <= nowMs) this.#ask();
+    if (this.#idleWatch !== null) this.#lookFor(this.#idleWatch, nowMs);
     this.#setTimer(nowMs);
   }
 
@@ -116,7 +121,8 @@ export class Tenure implements Disposable {
     this.#stopTimer = null;
     if (this.#isOver) return;
     const times = this.#terms().flatMap(({ atMs }) => [atMs - NOTICE_MS, atMs]);
-    const nextMs = Math.min(this.#askAtMs, ...times.filter((atMs) => atMs > nowMs));
+    const lookMs = this.#idleWatch?.nextMs(nowMs) ?? Infinity;
+    const nextMs = Math.min(this.#askAtMs, lookMs, ...times.filter((atMs) => atMs > nowMs));
     if (nextMs === Infinity) return;
     const waitMs = Math.min(nextMs - nowMs, LONGEST_WAIT_MS);
     this.#stopTimer = this.#options.house.after(waitMs, () => this.#keepTime());
@@ -155,6 +161,21 @@ export class Tenure implements Disposable {
       case "end_now":
         this.#options.relay.end(error);
     }
+  }
+
+  #lookFor(idleness: IdleWatch, nowMs: number): void {
+    const error = idleness.look(this.#options.relay.standing, nowMs);
+    if (error === null) return;
+    // It takes a moment to end, in which there is nothing more to look for.
+    this.#idleWatch = null;
+    this.#end("end_now", error);
+  }
+
+  /** Most rules let sessions be idle: those take no memory. */
+  #watchIdleness(): void {
+    if (!IdleWatch.isNeeded(this.#lifetime)) this.#idleWatch = null;
+    else if (this.#idleWatch !== null) this.#idleWatch.apply(this.#lifetime);
+    else this.#idleWatch = new IdleWatch(this.#lifetime);
   }
 
   #planToAsk(): void {

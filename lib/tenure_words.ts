@@ -21,6 +21,20 @@ export function lastedTooLong(): PgError {
   });
 }
 
+/** `idle_timeout` has passed: 57P05, in PostgreSQL's own words, which drivers know. */
+export function idleTooLong(): PgError {
+  const message = "terminating connection due to idle-session timeout";
+  return new PgError(SQLSTATE.idleSessionTimeout, message, { hint: "Connect again." });
+}
+
+/** `idle_in_transaction_timeout` has passed: 25P03, in PostgreSQL's own words. */
+export function idleInTransactionTooLong(): PgError {
+  const message = "terminating connection due to idle-in-transaction timeout";
+  return new PgError(SQLSTATE.idleInTransactionSessionTimeout, message, {
+    hint: "Connect again; the transaction has been rolled back.",
+  });
+}
+
 /** Its issuer says that the token is no longer good: 28000. */
 export function revoked(): PgError {
   return withdrawn("its issuer calls the token inactive");

@@ -40,6 +40,7 @@ class Scene {
   isDenied = false;
   isIssuerKnown = true;
   standing: StandingOfToken | Error = "good";
+  doing: TenureOptions["relay"]["standing"] = { state: "idle", transactions: 0, bytesIn: 0, bytesOut: 0 };
   rule: Record<string, unknown> = {};
   backendUrl = "postgres://app@db/orders";
   /** How often the issuer was asked. */
@@ -72,8 +73,12 @@ class Scene {
       sinceMs: LOGIN_MS,
     };
     const note = (what: string) => void this.happened.push(`${this.#minutes()} ${what}`);
+    const doing = () => this.doing;
     const options: TenureOptions = {
       relay: {
+        get standing() {
+          return doing();
+        },
         end: (error) => {
           this.errors.push(error);
           note("ended now");
@@ -449,3 +454,51 @@ async function pass(scene: Scene): Promise<void> {
   // Answers take a few turns of promises, and no time.
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
 }
+
+Deno.test("Tenure ends a session that was idle for longer than its rule allows", () => {
+  const scene = new Scene({ lifetime: { idleMs: 8 * MINUTE_MS } });
+  scene.tenure.check();
+  scene.clock.advance(7 * MINUTE_MS);
+  scene.doing = { ...scene.doing, bytesIn: 10 };
+  scene.clock.advance(8 * MINUTE_MS);
+  assert.deepEqual(scene.happened, []);
+  scene.clock.advance(MINUTE_MS);
+  assert.deepEqual(scene.happened, ["16 ended now"]);
+  const [{ sqlstate, severity, message }] = scene.errors;
+  assert.deepEqual([sqlstate, severity, message], [
+    "57P05",
+    "FATAL",
+    "terminating connection due to idle-session timeout",
+  ]);
+});
+
+Deno.test("Tenure ends a transaction that was idle for longer than its rule allows", () => {
+  const scene = new Scene({ lifetime: { idleInTransactionMs: 8 * MINUTE_MS } });
+  scene.tenure.check();
+  scene.clock.advance(HOUR_MS);
+  scene.doing = { ...scene.doing, state: "idle in transaction", bytesIn: 10 };
+  scene.clock.advance(HOUR_MS);
+  assert.deepEqual(scene.happened, ["69 ended now"]);
+  const [{ sqlstate, message }] = scene.errors;
+  assert.deepEqual([sqlstate, message], [
+    "25P03",
+    "terminating connection due to idle-in-transaction timeout",
+  ]);
+});
+
+Deno.test("Tenure goes by the patience of the rule that decides after a reload, and forgets no idleness", () => {
+  const scene = new Scene({ lifetime: { idleMs: 60 * MINUTE_MS } });
+  scene.tenure.check();
+  scene.clock.advance(30 * MINUTE_MS);
+  scene.reload({ idle_timeout: "10m" });
+  assert.deepEqual(scene.happened, ["30 ended now"]);
+  scene.tenure[Symbol.dispose]();
+  assert.equal(scene.clock.timerCount, 0);
+});
+
+Deno.test("Tenure stops looking after a reload that lets sessions be idle", () => {
+  const scene = new Scene({ lifetime: { idleMs: MINUTE_MS } });
+  scene.tenure.check();
+  scene.reload({});
+  assert.equal(scene.clock.timerCount, 0);
+});

@@ -74,6 +74,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tenure: [
     ...[
       "authorize/decide",
+      "idle_watch",
       "tenure_words",
       "type admission",
       "type authorize",
@@ -82,6 +83,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ],
     ...["type session_settings", ...LEAVES],
   ],
+  idle_watch: ["tenure_words", "type authorize", "type relay", ...LEAVES],
   tenure_words: ["type authorize", "wire", ...LEAVES],
   chronicle: ["type session_settings", "type observe/events", "type stream", ...LEAVES],
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
