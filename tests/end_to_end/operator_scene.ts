@@ -16,7 +16,7 @@ import { waitUntil } from "../support/wait_until.ts";
 export interface OperatorOptions {
   /** TOML of the tables that operators care for; `[admin]` without an address gets one. */
   readonly toml: string;
-  /** Flags of Deno besides those to reach any host and read any file. */
+  /** Flags of Deno; default: to reach any host and read any file. */
   readonly permissions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -51,7 +51,7 @@ export class OperatorScene implements AsyncDisposable {
   }
 
   /** Starts everything; the program's log is on standard error unless the TOML says otherwise. */
-  static async start({ toml, permissions = [], env = {} }: OperatorOptions): Promise<OperatorScene> {
+  static async start({ toml, permissions, env = {} }: OperatorOptions): Promise<OperatorScene> {
     await using resources = new AsyncDisposableStack();
     const authority = await createAuthority("operator");
     const server = await authority.issueForLoopback();
@@ -77,7 +77,7 @@ export class OperatorScene implements AsyncDisposable {
     }
     const program = resources.use(
       Serving.start(["start", "--config", join(directory.path, "config.toml")], {
-        permissions: ["--allow-net", "--allow-read", ...permissions],
+        permissions,
         env: { DENO_CERT: join(directory.path, "ca.crt"), ...env },
       }),
     );
@@ -85,7 +85,7 @@ export class OperatorScene implements AsyncDisposable {
     const log = place === undefined
       ? undefined
       : () => Deno.readTextFile(join(directory.path, place)).catch(() => "");
-    const [, port] = await program.until(/listening\W+address\W+127\.0\.0\.1:(\d+)/, log);
+    const [, port] = await program.until(/listening(?! for)[^\n]*address\W+127\.0\.0\.1:(\d+)/, log);
     const parts = { authority, cluster, program, directory: directory.path, issuer, configuration };
     return new OperatorScene(resources.move(), { ...parts, port: Number(port) });
   }

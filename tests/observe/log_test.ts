@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
-import { openLog } from "../../lib/observe/log.ts";
+import { logLineOf, openLog } from "../../lib/observe/log.ts";
 import type { LogSettings } from "../../lib/observe/schema.ts";
 import { Secret } from "../../lib/secret.ts";
 
@@ -81,6 +81,25 @@ Deno.test("openLog() writes a login as one JSON object", () => {
   });
 });
 
+Deno.test.each<[ProxyEvent, string]>([
+  [{ kind: "accept_paused", cause: new Error("too many open files"), pauseMs: 1000 }, "error"],
+  [{ kind: "issuer_fetch_failed", issuer: "corp", reason: "timed out" }, "warning"],
+  [{ kind: "drained", sessionsCut: 0 }, "info"],
+])(
+  "openLog() writes %o for Fluentd as message, severity and timestamp, then the fields",
+  (event, severity) => {
+    const [line] = logged({ level: "trace", format: "fluent" }, event);
+    const [first, second, third, ...fields] = Object.entries(JSON.parse(line));
+    assert.deepEqual([first[0], second, third], ["message", ["severity", severity], ["timestamp", "TIME"]]);
+    assert(fields.length > 0);
+  },
+);
+
+Deno.test("logLineOf() writes an event whatever the level", () => {
+  const event: ProxyEvent = { kind: "lines_lost", output: "log", lines: 3 };
+  assert.match(logLineOf(event, "text"), /^\S+ debug lines lost output=log lines=3\n$/);
+});
+
 Deno.test("openLog() quotes values with spaces, and leaves out what has none", () => {
   assert.deepEqual(logged({ level: "info", format: "text" }, { ...refused, asked: { user: 'a "b"' } }), [
     'TIME info login refused connection=7 client_address=192.0.2.1:50000 sqlstate=28P01 told="login refused"' +
@@ -118,7 +137,7 @@ Deno.test.each(
   assert.equal(line.split(" ")[1], level);
 });
 
-Deno.test.each(["text", "json"] as const)(
+Deno.test.each(["text", "json", "fluent"] as const)(
   "W16 openLog() as %s keeps hostile names on one line, escaped and cut",
   (format) => {
     const hostile = "x\n2026-01-01 info forged\x1b[2J\0\u202e" + "a".repeat(10_240);
@@ -133,17 +152,20 @@ Deno.test.each(["text", "json"] as const)(
   },
 );
 
-Deno.test.each(["text", "json"] as const)("T17 openLog() as %s prints a secret as [secret]", (format) => {
-  const secret = new Secret("hunter2");
-  const lines = logged({ level: "trace", format }, {
-    ...refused,
-    reason: `password ${secret}`,
-    cause: secret,
-    asked: { user: secret as unknown as string },
-  });
-  assert.equal(lines.join("").includes("hunter2"), false);
-  assert.equal(lines.join("").split("[secret]").length, 4);
-});
+Deno.test.each(["text", "json", "fluent"] as const)(
+  "T17 openLog() as %s prints a secret as [secret]",
+  (format) => {
+    const secret = new Secret("hunter2");
+    const lines = logged({ level: "trace", format }, {
+      ...refused,
+      reason: `password ${secret}`,
+      cause: secret,
+      asked: { user: secret as unknown as string },
+    });
+    assert.equal(lines.join("").includes("hunter2"), false);
+    assert.equal(lines.join("").split("[secret]").length, 4);
+  },
+);
 
 Deno.test("openLog() shows the stack of a bug of ours, and of a peer's fault only the error", () => {
   const settings: LogSettings = { level: "trace", format: "text" };
@@ -234,6 +256,44 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
   [
     { kind: "deny_list_failed", issuer: "corp", reason: "denied.txt:1 is wrong" },
     'error deny list cannot be used, what it said before holds issuer=corp reason="denied.txt:1 is wrong"',
+  ],
+  [
+    {
+      kind: "output_failed",
+      output: "audit",
+      path: "/var/log/audit.jsonl",
+      reason: "No space left on device",
+    },
+    'error file cannot be written output=audit path=/var/log/audit.jsonl reason="No space left on device"',
+  ],
+  [{ kind: "lines_lost", output: "audit", lines: 3 }, "debug lines lost output=audit lines=3"],
+  [
+    { kind: "output_resumed", output: "log", path: "/var/log/proxy.log", lines: 3 },
+    "warn file can be written again output=log path=/var/log/proxy.log lines_lost=3",
+  ],
+  [
+    { kind: "backend_probed", backend: "main", isNews: false, durationMs: 4 },
+    "debug backend answers backend=main duration_ms=4",
+  ],
+  [
+    { kind: "backend_probed", backend: "main", isNews: true, durationMs: 4 },
+    "info backend answers backend=main duration_ms=4",
+  ],
+  [
+    { kind: "backend_probed", backend: "main", problem: "db: timed out", isNews: true, durationMs: 4 },
+    'warn backend does not answer backend=main reason="db: timed out" duration_ms=4',
+  ],
+  [
+    { kind: "backend_probed", backend: "main", problem: "timed out", isNews: false, durationMs: 4 },
+    'debug backend does not answer backend=main reason="timed out" duration_ms=4',
+  ],
+  [
+    { kind: "admin_listening", address: "127.0.0.1:9187", isTlsOffered: false },
+    "info listening for admin address=127.0.0.1:9187 tls=false",
+  ],
+  [
+    { kind: "notify_failed", reason: "it is not there" },
+    'error the service manager cannot be told reason="it is not there"',
   ],
   [{ kind: "configuration_reloaded", sessions: 3 }, "info configuration reloaded sessions=3"],
   [

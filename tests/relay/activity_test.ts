@@ -47,6 +47,17 @@ Deno.test.each<[string, string]>([
   assert.equal(run(script).state, state);
 });
 
+Deno.test.each<[string, string, number]>([
+  ["nothing", "", 0],
+  ["two statements", "F:Q B:C ZI F:Q B:C ZI", 2],
+  ["a block of three statements", "F:Q B:C ZT F:Q B:C ZT F:Q B:C ZI", 1],
+  ["a block that failed and was rolled back", "F:Q B:C ZT F:Q B:E ZE F:Q B:C ZI", 1],
+  ["a block that is not over", "F:Q B:C ZT", 0],
+  ["a pipeline of three Syncs", "F:PBES PBES PBES B:12C ZI B:12C ZI B:12C ZI", 3],
+])("Activity counts the transactions of %s (%s)", (_name, script, count) => {
+  assert.equal(run(script).transactions, count);
+});
+
 Deno.test("Activity notes Terminate", () => {
   assert.equal(run("F:Q B:C ZI").isTerminated, false);
   assert.equal(run("F:X").isTerminated, true);
