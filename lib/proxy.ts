@@ -104,6 +104,12 @@ export class Proxy implements AsyncDisposable {
     return this.#sessions.size;
   }
 
+  /** How many connections count for `limits.connections`, and how many for `limits.unauthenticated`. */
+  get counted(): { readonly connections: number; readonly unauthenticated: number } {
+    const { connections, unauthenticated } = this.#house;
+    return { connections: connections.size, unauthenticated: unauthenticated.size };
+  }
+
   /** What its connections are doing at this moment. */
   census(): Pick<Census, "logins" | "sessions"> {
     const standings = [...this.#sessions.keys()].map(({ standing }) => standing);

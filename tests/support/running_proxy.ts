@@ -111,6 +111,11 @@ export class RunningProxy implements AsyncDisposable {
     return this.#service.proxy.connectionCount;
   }
 
+  /** How many of its connections count for the limits. */
+  get counted(): { readonly connections: number; readonly unauthenticated: number } {
+    return this.#service.proxy.counted;
+  }
+
   /** Libpq's parameters for logging in with `token`. */
   libpqEnvironment(token: string): Record<string, string> {
     return {
