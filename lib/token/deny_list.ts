@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { countDenied, type Denied, isDenied, parseDenyList } from "./denied.ts";
 import type { TokenEvent } from "./token_event.ts";
 import type { VerifiedToken } from "./verified_token.ts";
+import { whyUnreadable } from "./why_unreadable.ts";
 
 /** Tokens and bearers that are no longer welcome, whatever their issuer has signed. */
 export interface DenyList {
@@ -131,11 +132,8 @@ export class WatchedDenyList implements DenyList {
     } catch (error) {
       // When it is there again it may be the same as before, and is read all the same.
       this.#seen = null;
-      throw new UnusableDenyList([`${this.#path} cannot be read: ${reasonOf(error)}`]);
+      const why = whyUnreadable(error, `--allow-read=${this.#path}`);
+      throw new UnusableDenyList([`${this.#path} cannot be read: ${why}`]);
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@ import {
   type VerificationKey,
   VerificationKeys,
 } from "./verification_keys.ts";
+import { whyUnreadable } from "./why_unreadable.ts";
 
 /** How key files are reached. */
 export interface KeyFiles {
@@ -110,7 +111,7 @@ async function readKeyFile(file: string, { readTextFile }: KeyFiles): Promise<st
   try {
     return await readTextFile(file);
   } catch (error) {
-    throw new BadKeyFile(`Key file ${file} cannot be read: ${reasonOf(error)}`);
+    throw new BadKeyFile(`Key file ${file} cannot be read: ${whyUnreadable(error, `--allow-read=${file}`)}`);
   }
 }
 
@@ -126,7 +127,9 @@ async function expand(path: string, { listDirectory, baseDirectory }: KeyFiles):
   try {
     names = await listDirectory(dirname(full));
   } catch (error) {
-    throw new BadKeyFile(`Key files ${path} cannot be listed: ${reasonOf(error)}`);
+    throw new BadKeyFile(
+      `Key files ${path} cannot be listed: ${whyUnreadable(error, `--allow-read=${dirname(full)}`)}`,
+    );
   }
   const found = names.filter((name) => wanted.test(name)).sort();
   if (found.length === 0) throw new BadKeyFile(`Key files ${path} match no file; correct the path`);
@@ -146,8 +149,4 @@ async function listDirectory(path: string): Promise<string[]> {
   const names: string[] = [];
   for await (const entry of Deno.readDir(path)) if (!entry.isDirectory) names.push(entry.name);
   return names;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

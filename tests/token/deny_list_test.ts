@@ -116,7 +116,7 @@ Deno.test("WatchedDenyList keeps what it has while its file is gone, tells so on
   disk.write("sub alice", { mtimeMs: disk.nowMs - HOUR_MS });
   await list.look();
   assert.deepEqual(disk.events, [
-    { kind: "deny_list_failed", issuer: "corp", problem: `${PATH} cannot be read: No such file` },
+    { kind: "deny_list_failed", issuer: "corp", problem: `${PATH} cannot be read: it does not exist` },
     { kind: "deny_list_changed", issuer: "corp", entries: 1 },
   ]);
   await list.close();
@@ -154,7 +154,7 @@ Deno.test("WatchedDenyList.open() tells of each mistake with its line, of ten at
 Deno.test("WatchedDenyList.open() tells of a file that is not there", async () => {
   await assert.rejects(new Disk().open(), {
     name: "UnusableDenyList",
-    message: `${PATH} cannot be read: No such file`,
+    message: `${PATH} cannot be read: it does not exist`,
   });
 });
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { importJWK, type JWK } from "jose";
 import { Secret } from "../../secret.ts";
 import { type Algorithm, ALGORITHM_NAMES, ALGORITHMS } from "../algorithms.ts";
+import { whyUnreadable } from "../why_unreadable.ts";
 import type { ClientCredentials } from "./client_authentication.ts";
 import type { IntrospectionSettings } from "./schema.ts";
 
@@ -70,7 +71,7 @@ function readVariable(name: string, { getEnv }: SecretsOutside): Secret {
     const value = getEnv(name);
     if (value !== undefined && value !== "") return new Secret(value);
   } catch (error) {
-    const why = reasonOf(error, `--allow-env=${name}`);
+    const why = whyUnreadable(error, `--allow-env=${name}`);
     throw new UnusableCredentials(key, `The environment variable ${name} cannot be read: ${why}`);
   }
   throw new UnusableCredentials(key, `The environment variable ${name} is not set`);
@@ -84,15 +85,9 @@ async function readFile(
   try {
     return new Secret(await outside.readTextFile(path));
   } catch (error) {
-    const why = reasonOf(error, `--allow-read=${path}`);
+    const why = whyUnreadable(error, `--allow-read=${path}`);
     throw new UnusableCredentials(key, `The file ${settings[key]} cannot be read: ${why}`);
   }
-}
-
-function reasonOf(error: unknown, permission: string): string {
-  if (error instanceof Deno.errors.NotCapable) return `start Deno with ${permission}`;
-  if (error instanceof Deno.errors.NotFound) return "it does not exist";
-  return error instanceof Error ? error.message : "unknown error";
 }
 
 function parsePrivateKey(pem: string): KeyObject {
