@@ -44,7 +44,7 @@ export function addConfigurationFlags(command: Command): Command {
   add(
     "--gracePeriod <duration>",
     "service.grace_period: how long sessions may take to become idle",
-    duration,
+    ofService("grace_period"),
   );
   add(
     "--refresh <duration>",

@@ -9,16 +9,18 @@ import type { Granted } from "../authorize/decide.ts";
 import { describe } from "../authorize/trail.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { ConfigurationSource } from "../config/load.ts";
+import { reasonOf } from "../config/named_file.ts";
 import { formatHost } from "../connect/host.ts";
 import { formatDuration } from "../duration.ts";
 import { PgError } from "../errors.ts";
+import { parseIpAddress } from "../network.ts";
 import { printable } from "../printable.ts";
 import type { Secret } from "../secret.ts";
 import { TokenRefused } from "../token/refused_token.ts";
 import type { TokenEvent } from "../token/token_event.ts";
 import type { VerifiedToken } from "../token/verified_token.ts";
 import { claimsLookedAt, claimsOfStranger, timeOf } from "./claims_shown.ts";
-import { type Loaded, open } from "./load.ts";
+import { type Loaded, open, StartError } from "./load.ts";
 import { columns } from "./columns.ts";
 
 /** What `explain` is told: a token, and what its bearer asks for from where. */
@@ -51,6 +53,7 @@ type Line = readonly [label: string, text: string];
  * Says of a token whether it is good, which rule decides and why the others do not, and what its bearer would be where.
  *
  * @throws {ConfigurationError} when the configuration cannot be used
+ * @throws {StartError} when what was said of whoever asks cannot be so
  */
 export async function explain(options: ExplainOptions): Promise<Explanation> {
   const failures: string[] = [];
@@ -88,13 +91,35 @@ interface Asking {
   readonly clientCertificate: Uint8Array | null;
 }
 
+/** @throws {StartError} when what was said cannot be so */
 async function askingOf(options: ExplainOptions, { listen }: Configuration): Promise<Asking> {
-  const [{ host, port }] = [listen.address].flat();
-  const { user, database, listener = formatAddress(host, port), serverName = null } = options;
-  const { clientAddress = "127.0.0.1", clientCertificate: path } = options;
-  const pem = path === undefined ? undefined : await Deno.readTextFile(resolve(path));
-  const clientCertificate = pem === undefined ? null : new X509Certificate(pem).raw;
+  const addresses = [listen.address].flat().map(({ host, port }) => formatAddress(host, port));
+  const { user, database, listener = addresses[0], serverName = null, clientAddress = "127.0.0.1" } = options;
+  if (!addresses.includes(listener)) {
+    throw new StartError(`--listener must be one of listen.address: there is ${addresses.join(", ")}`);
+  }
+  if (parseIpAddress(clientAddress) === undefined) {
+    throw new StartError("--client-address must be an IP address");
+  }
+  const clientCertificate = await readCertificate(options.clientCertificate);
   return { user, database, listener, serverName, clientAddress, clientCertificate };
+}
+
+/** The certificate in DER, if there is one. */
+async function readCertificate(path: string | undefined): Promise<Uint8Array | null> {
+  if (path === undefined) return null;
+  const named = `--client-certificate names ${path}`;
+  let pem: string;
+  try {
+    pem = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new StartError(`${named}, ${reasonOf(error, `--allow-read=${resolve(path)}`)}`);
+  }
+  try {
+    return new X509Certificate(pem).raw;
+  } catch {
+    throw new StartError(`${named}, which holds no certificate in PEM form`);
+  }
 }
 
 interface Explaining extends Loaded {
