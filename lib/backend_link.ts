@@ -126,17 +126,22 @@ async function probeHost(access: BackendAccess, host: Host): Promise<void> {
   using channel = new Channel(await dialStream(host, { transport: "socket", signal }), signal);
   if (access.sendsProxyHeader) await channel.stream.write(encodeProxyHeader(OURSELVES));
   const answers = answersOver(channel, access, { attempt, isBesideConn: false });
-  await channel.converse(isPlain(access, host) ? askForTls(access) : cancelTls(access, host), answers);
+  await channel.converse(isPlain(access, host) ? askForTls(access, host) : cancelTls(access, host), answers);
   // With bytes unread, as TLS leaves them, a close would reset the connection, and PostgreSQL log that.
   await channel.stream.end();
   await channel.untilEnd().catch(() => {});
 }
 
-/** A port may be open while nobody is behind it: outside TLS, whoever says yes or no to TLS is there. */
-function* askForTls({ name }: BackendAccess): Dialogue<void> {
+/**
+ * A port may be open while nobody is behind it: outside TLS, whoever says yes or no to TLS is there. Behind a yes TLS begins,
+ * unchecked, as nothing is said in it: a backend that is left before logs that it could not accept it.
+ */
+function* askForTls({ name }: BackendAccess, host: Host): Dialogue<void> {
   yield* send(encodeMessage(startupPacket, { kind: "SSLRequest" }));
   const reply = String.fromCharCode(yield* receiveByte("the answer to SSLRequest"));
   if (!"SN".includes(reply)) throw backendViolation(name, "it answered SSLRequest with neither S nor N");
+  if (reply === "N" || host.kind === "unix") return;
+  yield* startTls({ serverName: host.host, sslmode: "require", isAlpnRequired: false });
 }
 
 /** No IP addresses, so that the header says that the proxy speaks for itself. */
