@@ -61,6 +61,14 @@ Deno.test.each<[asked: Partial<SessionRequest>, kind: string]>([
   assert.equal((await admitBy(() => Promise.resolve(TOKEN), { rule, asked })).kind, kind);
 });
 
+Deno.test.each<[rule: Record<string, unknown>, whose: Record<string, unknown>]>([
+  [{ match: "bob" }, { issuer: "corp", identity: "alice", tokenId: "t-1" }],
+  [{ match: "bob", record_identity: false }, { issuer: "corp" }],
+])("admit() that refuses a good token by a rule with %o tells whose it is: %o", async (rule, whose) => {
+  const verdict = await admitBy(() => Promise.resolve({ ...TOKEN, tokenId: "t-1" }), { rule });
+  assert.deepEqual((verdict as { whose?: unknown }).whose, whose);
+});
+
 Deno.test.each([
   ["192.0.2.0/24", "accepted"],
   ["198.51.100.0/24", "refused"],

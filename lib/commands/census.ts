@@ -17,6 +17,7 @@ function certificatesOf(configuration: Configuration): readonly CertificateStand
   if (known !== undefined) return known;
   const certificates = [
     ...standingOf("listen.certificate", configuration.listen.tls?.certificates),
+    ...standingOf("admin.certificate", configuration.admin.tls?.certificates),
     ...[...configuration.backends.values()].flatMap(({ name, clientIdentity }) =>
       standingOf(`backends.${name}`, clientIdentity?.certificates)
     ),

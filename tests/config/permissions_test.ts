@@ -89,6 +89,25 @@ Deno.test("requiredPermissions() lists every address and path", async () => {
   });
 });
 
+Deno.test("requiredPermissions() lists the admin addresses, and the files of the log and of the audit trail", async () => {
+  const toml = `${TOML}
+[admin]
+address = ["127.0.0.1:9187", "[::1]:0"]
+[log]
+file = "proxy.log"
+[audit]
+file = "/var/log/audit.jsonl"
+`;
+  const files = { ...PEM, "config.toml": toml, "secrets/far": "x" };
+  const configuration = await loadConfiguration(
+    "/etc/proxy/config.toml",
+    outsideOf(files, { NEAR_PASSWORD: "x" }),
+  );
+  const { net, write } = requiredPermissions(configuration);
+  assert.deepEqual(net.slice(2, 4), ["127.0.0.1:9187", "[::1]"]);
+  assert.deepEqual(write.slice(0, 2), ["/etc/proxy/proxy.log", "/var/log/audit.jsonl"]);
+});
+
 Deno.test("checkPermissions() says nothing where all is granted", async () => {
   const granted = () => Promise.resolve({ state: "granted" });
   assert.equal(await checkPermissions(await load(), granted), undefined);

@@ -137,6 +137,22 @@ Deno.test("keys are used up to an hour while the issuer is down, and no longer",
   assert.equal(await faultOf(verifier, await fresh()), "keys_unavailable");
 });
 
+Deno.test("problems() asks nobody: it tells of keys that were never fetched, and of those that are too old", async () => {
+  const issuer = issuerWith(KEY);
+  await using verifier = await issuer.verifier();
+  assert.deepEqual(verifier.problems(), [{ issuer: "corp", message: "Its keys have not been fetched" }]);
+  await verifier.probe();
+  assert.deepEqual(verifier.problems(), []);
+  issuer.goDown();
+  issuer.nowMs += USABLE_FOR_MS - 1;
+  await verifier.refresh();
+  assert.deepEqual(verifier.problems(), []);
+  issuer.nowMs += 1;
+  const message = "https://issuer.example/jwks could not be fetched: connection refused";
+  assert.deepEqual(verifier.problems(), [{ issuer: "corp", message }]);
+  assert.equal(issuer.requests.length, 2);
+});
+
 Deno.test("a remembered token goes with the keys that are too old", async () => {
   const issuer = issuerWith(KEY);
   await using verifier = await issuer.verifier();
