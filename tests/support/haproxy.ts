@@ -25,7 +25,7 @@ export function testWithHaproxy(name: string, test: () => Promise<void>): void {
     });}
 }
 
-/** A real HAProxy of the test's own, listening on loopback; it passes on TCP to one server. */
+/** A real HAProxy of the test's own, listening on loopback; it passes on TCP. */
 export class Haproxy implements AsyncDisposable {
   readonly port: number;
   #resources = new AsyncDisposableStack();
@@ -35,7 +35,13 @@ export class Haproxy implements AsyncDisposable {
     this.port = port;
   }
 
-  static async start({ backendPort, server, source }: HaproxyOptions): Promise<Haproxy> {
+  /** Starts one that passes on to one server. */
+  static start({ backendPort, server, source }: HaproxyOptions): Promise<Haproxy> {
+    return Haproxy.startWith([`source ${source}`, `server proxy 127.0.0.1:${backendPort} ${server}`]);
+  }
+
+  /** Starts one whose section `listen proxy` has these lines. */
+  static async startWith(lines: readonly string[]): Promise<Haproxy> {
     await using resources = new AsyncDisposableStack();
     const directory = resources.use(await tempDirectory());
     const port = freePort();
@@ -56,8 +62,7 @@ defaults
 
 listen proxy
   bind 127.0.0.1:${port}
-  source ${source}
-  server proxy 127.0.0.1:${backendPort} ${server}
+  ${lines.join("\n  ")}
 `,
     );
     // In the foreground, one process: what a test starts, it ends.
