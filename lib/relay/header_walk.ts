@@ -2,7 +2,7 @@ import { protocolViolation } from "../errors.ts";
 import { HEADER_LENGTH } from "../wire/framing.ts";
 
 /**
- * Told of each message as its header passes.
+ * Told of each message when its last byte has passed.
  *
  * @param type the type byte
  * @param firstByte the first byte of the body, or -1 when the body is empty
@@ -12,19 +12,20 @@ export type OnMessage = (type: number, firstByte: number) => void;
 /**
  * Steps over the messages of one direction, reading nothing but headers and the first byte of each body.
  *
- * A message is reported as soon as these six bytes (five when the body is empty) have been seen, however they are cut
- * into chunks. It holds no bytes of its own.
+ * Who gets half a message can do nothing with it, so it is reported when it is whole, however it is cut into chunks. The
+ * walk holds no bytes of its own.
  */
 export class HeaderWalk {
   readonly #onMessage: OnMessage;
-  /** Of a message whose header a chunk's end cut short: how many bytes were seen, its type, and its length so far. */
+  /** Of a message whose header a chunk's end cut short: how many bytes were seen, and its length so far. */
   #headerSeen = 0;
-  #type = 0;
   #length = 0;
+  /** Of the message it stands in, or of the last one. */
+  #type = 0;
   /** Bytes of the current body still to come. */
   #bodyLeft = 0;
-  /** The type of a message whose header is complete and whose first body byte is still to come. */
-  #awaitingFirstByte = false;
+  /** The first byte of that body, or -1 while it is still to come. */
+  #firstByte = -1;
 
   constructor(onMessage: OnMessage) {
     this.#onMessage = onMessage;
@@ -33,6 +34,11 @@ export class HeaderWalk {
   /** Whether the last chunk ended between two messages. */
   get isBetweenMessages(): boolean {
     return this.#headerSeen === 0 && this.#bodyLeft === 0;
+  }
+
+  /** The type of the last message that has begun; 0 before the first. */
+  get lastType(): number {
+    return this.#type;
   }
 
   /**
@@ -44,14 +50,8 @@ export class HeaderWalk {
     const end = chunk.length;
     let at = 0;
     while (at < end) {
-      if (this.#awaitingFirstByte) {
-        this.#awaitingFirstByte = false;
-        this.#onMessage(this.#type, chunk[at]);
-      }
       if (this.#bodyLeft > 0) {
-        const step = Math.min(this.#bodyLeft, end - at);
-        this.#bodyLeft -= step;
-        at += step;
+        at += this.#walkBody(chunk, at);
         continue;
       }
       if (this.#headerSeen > 0 || end - at < HEADER_LENGTH) {
@@ -61,13 +61,13 @@ export class HeaderWalk {
       // The common case: a whole header in one piece. `>>> 0`: a length is unsigned, or a message could run backwards.
       const length =
         ((chunk[at + 1] << 24) | (chunk[at + 2] << 16) | (chunk[at + 3] << 8) | chunk[at + 4]) >>> 0;
-      const type = chunk[at];
+      const type = this.#type = chunk[at];
       at += HEADER_LENGTH;
-      if (length > 4 && at < end) {
-        this.#bodyLeft = length - 4;
+      const next = at + length - 4;
+      if (length > 4 && next <= end) {
         this.#onMessage(type, chunk[at]);
+        at = next;
       } else {
-        this.#type = type;
         this.#beginBody(length);
       }
     }
@@ -90,6 +90,14 @@ export class HeaderWalk {
     return at;
   }
 
+  #walkBody(chunk: Uint8Array, from: number): number {
+    if (this.#firstByte === -1) this.#firstByte = chunk[from];
+    const step = Math.min(this.#bodyLeft, chunk.length - from);
+    this.#bodyLeft -= step;
+    if (this.#bodyLeft === 0) this.#onMessage(this.#type, this.#firstByte);
+    return step;
+  }
+
   #collectHeader(chunk: Uint8Array, from: number): number {
     let at = from;
     while (this.#headerSeen < HEADER_LENGTH && at < chunk.length) {
@@ -110,7 +118,7 @@ export class HeaderWalk {
   #beginBody(length: number): void {
     if (length < 4) throw protocolViolation("invalid message length");
     this.#bodyLeft = length - 4;
+    this.#firstByte = -1;
     if (length === 4) this.#onMessage(this.#type, -1);
-    else this.#awaitingFirstByte = true;
   }
 }

@@ -69,7 +69,6 @@ export class Relay {
   readonly #mustCopyOut: boolean;
   #bytesIn = 0;
   #bytesOut = 0;
-  #lastBackendType = 0;
   #how: RelayEnding | null = null;
   #cause: unknown;
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
@@ -93,10 +92,7 @@ export class Relay {
     this.#mustCopyIn = client.lendsChunks && backend.keepsChunks;
     this.#mustCopyOut = backend.lendsChunks && client.keepsChunks;
     this.#clientWalk = new HeaderWalk((type) => this.activity.frontendMessage(type));
-    this.#backendWalk = new HeaderWalk((type, firstByte) => {
-      this.#lastBackendType = type;
-      this.activity.backendMessage(type, firstByte);
-    });
+    this.#backendWalk = new HeaderWalk((type, firstByte) => this.activity.backendMessage(type, firstByte));
   }
 
   /** What the session is doing, and what it has carried so far. */
@@ -301,7 +297,7 @@ export class Relay {
     this.#settle(isTerminated ? "client_left" : "backend_left", cause);
     // A backend that leaves at Terminate owes no reason, even if it is faster than the client's own close; and one that
     // says why it leaves has said enough.
-    const isExplained = isTerminated || this.#lastBackendType === ERROR_RESPONSE;
+    const isExplained = isTerminated || this.#backendWalk.lastType === ERROR_RESPONSE;
     this.#dismissClient(isExplained ? undefined : backendLost());
     this.#backend.destroy();
   }

@@ -22,18 +22,30 @@ Deno.test("W14 walk() reports the same messages however they are cut into chunks
   }));
 });
 
-Deno.test("walk() reports a message of 4 GiB at its header and holds nothing of it", () => {
+Deno.test("walk() takes a message of 4 GiB for none before its end, and holds nothing of it", () => {
   const seen: Seen[] = [];
   const walker = new HeaderWalk((type, firstByte) => void seen.push([type, firstByte]));
   walker.walk(Uint8Array.of(0x64, 0xff, 0xff, 0xff, 0xff, 1));
   walker.walk(new Uint8Array(1 << 20));
-  assert.deepEqual(seen, [[0x64, 1]]);
+  assert.deepEqual(seen, []);
   assert.equal(walker.isBetweenMessages, false);
 });
 
 Deno.test.each<[number]>([[0], [1], [3]])("S4 walk() refuses a length of %i with 08P01", (length) => {
   assert.throws(() => walk([Uint8Array.of(0x51, 0, 0, 0, length)]), { sqlstate: "08P01" });
   assert.throws(() => walk([Uint8Array.of(0x51, 0, 0, 0, length, 0x41, 0x42)]), { sqlstate: "08P01" });
+});
+
+Deno.test("walk() reports a message at its last byte", () => {
+  const seen: Seen[] = [];
+  const walker = new HeaderWalk((type, firstByte) => void seen.push([type, firstByte]));
+  const bytes = [0x51, 0, 0, 0, 7, 0x41, 0x42, 0];
+  const counts = bytes.map((byte) => {
+    walker.walk(Uint8Array.of(byte));
+    return seen.length;
+  });
+  assert.deepEqual(counts, [0, 0, 0, 0, 0, 0, 0, 1]);
+  assert.deepEqual(seen, [[0x51, 0x41]]);
 });
 
 Deno.test("walk() knows whether it stands between two messages", () => {

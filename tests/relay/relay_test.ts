@@ -31,6 +31,20 @@ Deno.test("Relay sends on what was read ahead of it first", async () => {
   await scene.result;
 });
 
+Deno.test("Relay takes half a query for nothing asked", async () => {
+  const scene = new Scene();
+  await scene.client.write(QUERY.subarray(0, -1));
+  await scene.backend.read();
+  assert.equal(scene.relay.standing.state, "idle");
+  await scene.client.write(QUERY.subarray(-1));
+  await scene.backend.read();
+  assert.equal(scene.relay.standing.state, "active");
+  scene.dialled.resolve();
+  scene.delivered.resolve();
+  scene.client.destroy();
+  await scene.result;
+});
+
 Deno.test("Relay makes the backend wait for a client that does not read", async () => {
   const scene = new Scene();
   let sent = 0;
