@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: [
     ...["config", "proxy", "listening", "observe", "authorize", "claims", "token"],
     ...["admission", "authenticate/way_in", "type authenticate", "backend_link", "connect", ...LEAVES],
+    "stream/server_certificate",
   ],
   // The cancel keys are the one table that sessions share.
   proxy: [

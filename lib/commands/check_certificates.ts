@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
+import { createServerCertificate } from "../stream/server_certificate.ts";
 import { type Finding, plural, type State } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
@@ -23,6 +24,7 @@ export async function checkCertificates(
     findings.push(...pem === undefined ? [] : findingsOfChain(what, { pem, nowMs }));
   const trusted = (what: string, pem: string | undefined) =>
     findings.push(...pem === undefined ? [] : [findingOfAuthorities(what, { pem, nowMs })]);
+  findings.push(...findingsOfTls(configuration));
   own("listen.certificate", listen.tls?.certificates);
   trusted("listen.client_ca", listen.clientAuthorities);
   own("admin.certificate", admin.tls?.certificates);
@@ -37,6 +39,21 @@ export async function checkCertificates(
     trusted(`backend ${name}, sslrootcert`, trustedCertificates);
   }
   return findings;
+}
+
+/** A key may belong to its certificate and still be of a kind that TLS has no use for. */
+function findingsOfTls(
+  { listen: { tls, minimum_tls_version: minimumTlsVersion } }: Configuration,
+): Finding[] {
+  if (tls === undefined) return [];
+  const { certificates: certificatePem, privateKey } = tls;
+  try {
+    createServerCertificate({ certificatePem, privateKeyPem: privateKey.reveal(), minimumTlsVersion });
+    return [];
+  } catch (error) {
+    const detail = `cannot be used for TLS: ${(error as Error).message}`;
+    return [{ what: "listen.certificate", state: "fault", detail }];
+  }
 }
 
 interface Pem {

@@ -1,42 +1,26 @@
-import { X509Certificate } from "node:crypto";
-import { resolve } from "node:path";
 import { backendLoginOf } from "../admission.ts";
-import { formatAddress } from "../address.ts";
 import type { WayIn } from "../authenticate/schema.ts";
 import { chooseWayIn } from "../authenticate/way_in.ts";
 import { type Candidate, firstLetIn } from "../authorize/candidates.ts";
 import type { Granted } from "../authorize/decide.ts";
 import { describe } from "../authorize/trail.ts";
-import type { Configuration } from "../config/configuration.ts";
 import type { ConfigurationSource } from "../config/load.ts";
-import { reasonOf } from "../config/named_file.ts";
 import { formatHost } from "../connect/host.ts";
-import { formatDuration } from "../duration.ts";
 import { PgError } from "../errors.ts";
-import { parseIpAddress } from "../network.ts";
-import { printable } from "../printable.ts";
 import type { Secret } from "../secret.ts";
 import { TokenRefused } from "../token/refused_token.ts";
 import type { TokenEvent } from "../token/token_event.ts";
 import type { VerifiedToken } from "../token/verified_token.ts";
-import { claimsLookedAt, claimsOfStranger, timeOf } from "./claims_shown.ts";
-import { type Loaded, open, StartError } from "./load.ts";
+import { claimsLookedAt, claimsOfStranger } from "./claims_shown.ts";
+import { type Asked, type Asking, askingOf } from "./asking.ts";
+import { type Loaded, open } from "./load.ts";
+import { quoted, saysAsked, saysGood, saysLifetime, saysWay } from "./explain_words.ts";
 import { columns } from "./columns.ts";
 
-/** What `explain` is told: a token, and what its bearer asks for from where. */
-export interface ExplainOptions {
+/** What `explain` is told: a configuration, a token, and what its bearer asks for from where. */
+export interface ExplainOptions extends Asked {
   readonly source: ConfigurationSource;
   readonly token: Secret;
-  /** Without it, the first that a rule lets in. */
-  readonly user?: string;
-  readonly database?: string;
-  /** One of `listen.address`; without it, the first. */
-  readonly listener?: string;
-  readonly serverName?: string;
-  /** IP address; without it, this machine's own. */
-  readonly clientAddress?: string;
-  /** Path of the certificate that the client shows in TLS. */
-  readonly clientCertificate?: string;
 }
 
 /** What became of a token. */
@@ -77,48 +61,6 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
     for (const failure of failures) lines.push(["issuer", failure]);
     lines.push(...claimsOfStranger(options.token));
     return { isGranted: false, text: columns(lines) };
-  }
-}
-
-/** Who asks, with defaults for what was not said. */
-interface Asking {
-  readonly user?: string;
-  readonly database?: string;
-  readonly listener: string;
-  readonly serverName: string | null;
-  readonly clientAddress: string;
-  /** DER. */
-  readonly clientCertificate: Uint8Array | null;
-}
-
-/** @throws {StartError} when what was said cannot be so */
-async function askingOf(options: ExplainOptions, { listen }: Configuration): Promise<Asking> {
-  const addresses = [listen.address].flat().map(({ host, port }) => formatAddress(host, port));
-  const { user, database, listener = addresses[0], serverName = null, clientAddress = "127.0.0.1" } = options;
-  if (!addresses.includes(listener)) {
-    throw new StartError(`--listener must be one of listen.address: there is ${addresses.join(", ")}`);
-  }
-  if (parseIpAddress(clientAddress) === undefined) {
-    throw new StartError("--client-address must be an IP address");
-  }
-  const clientCertificate = await readCertificate(options.clientCertificate);
-  return { user, database, listener, serverName, clientAddress, clientCertificate };
-}
-
-/** The certificate in DER, if there is one. */
-async function readCertificate(path: string | undefined): Promise<Uint8Array | null> {
-  if (path === undefined) return null;
-  const named = `--client-certificate names ${path}`;
-  let pem: string;
-  try {
-    pem = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new StartError(`${named}, ${reasonOf(error, `--allow-read=${resolve(path)}`)}`);
-  }
-  try {
-    return new X509Certificate(pem).raw;
-  } catch {
-    throw new StartError(`${named}, which holds no certificate in PEM form`);
   }
 }
 
@@ -224,40 +166,4 @@ function explainLogin(
   }
   lines.push(["session", saysLifetime(decision)], ["outcome", "let in"]);
   return true;
-}
-
-function saysGood({ issuer, expiresAtMs, tokenId }: VerifiedToken, nowMs: number): string {
-  const id = tokenId === undefined ? "" : `, jti ${quoted(tokenId)}`;
-  return `good, of the issuer ${issuer}, expires ${timeOf(expiresAtMs, nowMs)}${id}`;
-}
-
-function saysWay({ method, issuer, challenge }: WayIn): string {
-  const scope = challenge === undefined ? "" : `, scope "${challenge.scope}"`;
-  return `${method}, tokens of ${issuer ?? "any issuer"}${scope}`;
-}
-
-function saysAsked({ user, database }: Candidate, asking: Asking): string {
-  const chosen = [
-    ...(asking.user === undefined ? ["--user"] : []),
-    ...(asking.database === undefined ? ["--database"] : []),
-  ];
-  const isChosen = chosen.length === 0
-    ? ""
-    : ` (chosen by the rules: give ${chosen.join(" and ")} for another)`;
-  return `user ${quoted(user)}, database ${quoted(database)}${isChosen}`;
-}
-
-function saysLifetime({ lifetime }: Granted): string {
-  const { atExpiry, atRevocation, atReload, maxSessionMs, reintrospectMs } = lifetime;
-  return [
-    `at_expiry ${atExpiry}`,
-    `at_revocation ${atRevocation}`,
-    `at_reload ${atReload}`,
-    `max_session ${maxSessionMs === undefined ? "none" : formatDuration(maxSessionMs)}`,
-    `reintrospect ${reintrospectMs === undefined ? "never" : formatDuration(reintrospectMs)}`,
-  ].join(", ");
-}
-
-function quoted(value: string): string {
-  return `"${printable(value)}"`;
 }

@@ -11,6 +11,9 @@ export interface TokenPlace {
   readonly tokenFile?: string;
 }
 
+const VISIBLE =
+  "everybody on this machine can read a token on the command line: give it by standard input or --token-file";
+
 /**
  * The token to explain: of the command line, of a file, or else of standard input.
  *
@@ -18,6 +21,8 @@ export interface TokenPlace {
  */
 export async function readToken({ token, tokenFile }: TokenPlace): Promise<Secret> {
   const text = token ?? (tokenFile === undefined ? await readInput() : await readFile(tokenFile));
+  // It stays in the shell's history, too.
+  if (token !== undefined) console.error(`warning: ${VISIBLE}`);
   if (text.trim() !== "") return new Secret(text.trim());
   const place = tokenFile === undefined ? "standard input has" : `${tokenFile} has`;
   throw new StartError(`there is no token: ${token === undefined ? place : "--token has"} nothing in it`);

@@ -177,6 +177,22 @@ Deno.test("A10 --refresh loads anew by the clock, and 0 never does", async () =>
   assert(!still.stderr.includes("reload"), still.stderr);
 });
 
+Deno.test("a backends file is read anew at SIGHUP, all or nothing", async () => {
+  await using scene = await setScene();
+  await using program = serve(scene, [...alone(), ...TLS]);
+  await portOf(program);
+  const path = `${scene.directory}/backends.json`;
+  await Deno.writeTextFile(path, '{ "carol": 5 }');
+  program.kill("SIGHUP");
+  await program.until(/configuration not reloaded.*this backends file must be one JSON object/);
+  await Deno.writeTextFile(path, JSON.stringify({ carol: urlOf(scene.backend, "another") }));
+  program.kill("SIGHUP");
+  await program.until(/configuration reloaded/);
+  await using client = await logIn(program, { token: await issuer.mint({ sub: "carol" }) });
+  assert.equal((await client.receiveMessage()).type, "R");
+  assert.equal(value(scene.startups.at(-1)!, "user"), "another");
+});
+
 Deno.test("flags go before the file of --config", async () => {
   await using scene = await setScene();
   const toml = `

@@ -220,22 +220,32 @@ const CANNOT: readonly Omit<Case, "code">[] = [
   },
   {
     args: ["explain", "--config", "config.toml", "--token", " "],
-    says: "there is no token: --token has nothing in it",
+    says:
+      "warning: everybody on this machine can read a token on the command line: give it by standard input or" +
+      " --token-file\nthere is no token: --token has nothing in it",
   },
   {
     args: ["explain", "--config", "config.toml", "--token-file", "none"],
     says: "--token-file names none, which does not exist",
   },
   {
-    args: ["explain", "--config", "config.toml", "--token", "x", "--client-certificate", "key.pem"],
+    args: [
+      "explain",
+      "--config",
+      "config.toml",
+      "--token-file",
+      "key.pem",
+      "--client-certificate",
+      "key.pem",
+    ],
     says: "--client-certificate names key.pem, which holds no certificate in PEM form",
   },
   {
-    args: ["explain", "--config", "config.toml", "--token", "x", "--client-address", "here"],
+    args: ["explain", "--config", "config.toml", "--token-file", "key.pem", "--client-address", "here"],
     says: "--client-address must be an IP address",
   },
   {
-    args: ["explain", "--config", "config.toml", "--token", "x", "--listener", "1.2.3.4:5"],
+    args: ["explain", "--config", "config.toml", "--token-file", "key.pem", "--listener", "1.2.3.4:5"],
     says: "--listener must be one of listen.address: there is 127.0.0.1:6432",
   },
   {
