@@ -5,7 +5,7 @@ import type { RawConnection } from "../support/raw_connection.ts";
 import { ask, LimitsScene } from "./limits_scene.ts";
 
 const CONNECTIONS = 2000;
-const LIMITS = { unauthenticated: 400, unauthenticated_per_address: 50 };
+const LIMITS = { unauthenticated: 200, unauthenticated_per_address: 50 };
 
 /** Besides those that count: what is on its way out, and what the flood has under way. */
 const LEAVING = 100;
