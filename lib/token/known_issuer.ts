@@ -10,7 +10,7 @@ import {
 import type { KeySource } from "./key_source.ts";
 import { termsOfIntrospection, termsOfKeys, termsOfValidator } from "./part_terms.ts";
 import type { IssuerSettings } from "./schema.ts";
-import { type SharedPart, takeOver } from "./shared_part.ts";
+import { type SharedPart, type Taken, takeOver } from "./shared_part.ts";
 import { type IssuerProblem, IssuersMisconfigured } from "./token_event.ts";
 import type { Validator } from "./validator/validator.ts";
 
@@ -85,22 +85,37 @@ async function openIssuer(
   });
   // A file that is read again in any case: one that cannot be used is a mistake like others.
   const denyList = await openDenyList(settings, outside);
+  const issuer = knownIssuer(settings, { keys, introspector, validator, denyList: denyList.part });
+  const problems = [keys, introspector, denyList, validator].flatMap(({ problems }) => problems);
+  return { issuer, problems: problems.map((problem) => ({ issuer: settings.name, ...problem })) };
+}
+
+interface Parts {
+  readonly keys: Taken<KeySource>;
+  readonly introspector: Taken<Introspector>;
+  readonly validator: Taken<Validator>;
+  readonly denyList?: DenyList;
+}
+
+/** A function of its own, so that its closure keeps nothing else alive: else each issuer would keep the one before it. */
+function knownIssuer(
+  settings: IssuerSettings,
+  { keys, introspector, validator, denyList }: Parts,
+): KnownIssuer {
   const shared = { keys: keys.shared, introspector: introspector.shared, validator: validator.shared };
-  const issuer: KnownIssuer = {
+  return {
     settings,
     iss: issOf(settings),
     keys: keys.shared?.part,
     introspector: introspector.shared?.part,
     validator: validator.shared?.part,
-    denyList: denyList.part,
+    denyList,
     shared,
     kept: { keys: keys.isKept, introspector: introspector.isKept },
     async close() {
-      await Promise.all([...Object.values(shared), denyList.part].map((part) => part?.close()));
+      await Promise.all([...Object.values(shared), denyList].map((part) => part?.close()));
     },
   };
-  const problems = [keys, introspector, denyList, validator].flatMap(({ problems }) => problems);
-  return { issuer, problems: problems.map((problem) => ({ issuer: settings.name, ...problem })) };
 }
 
 function issOf({ url, issuer }: IssuerSettings): string | undefined {
