@@ -38,6 +38,7 @@ export const SESSION = [
   "connection_opened",
   "tls_established",
   "token_accepted",
+  "backend_tried",
   "authenticated",
   "session_ended",
 ];
