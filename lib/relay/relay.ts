@@ -1,20 +1,14 @@
 // The room `relay/`: after login, bytes both ways until either end leaves.
 // In: two streams, each just past its login. Out: how the session ended, and how many bytes went each way.
 // Chapter: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-TERMINATION
-import { asPgError, PgError } from "../errors.ts";
-import { SQLSTATE } from "../sqlstate.ts";
-import { type ByteStream, StreamBroken } from "../stream/byte_stream.ts";
-import { encodeError } from "../wire/error_response.ts";
-import { encodeMessage } from "../wire/message.ts";
-import { terminate } from "../wire/frontend.ts";
+import type { PgError } from "../errors.ts";
+import type { ByteStream } from "../stream/byte_stream.ts";
 import { Activity } from "./activity.ts";
 import { Cancelling, type SendCancel } from "./cancelling.ts";
 import { Departure } from "./departure.ts";
+import { Ending, ignoreBroken, type RelayEnding } from "./ending.ts";
 import { HeaderWalk } from "./header_walk.ts";
 import { insertBetweenMessages } from "./insertion.ts";
-
-/** How a session came to its end. */
-export type RelayEnding = "client_left" | "client_lost" | "backend_left" | "failed" | "ended_by_policy";
 
 /** What is known of a session once it is over. */
 export interface RelayResult {
@@ -37,20 +31,6 @@ export interface RelayOptions {
   readonly sendCancel: SendCancel;
 }
 
-/** How long a client that closed its end in a query gets for the answers under way, in milliseconds. */
-const HALF_CLOSED_MS = 500;
-
-/** How long an end that was told to close may take for reading what is left, in milliseconds. */
-const LINGER_MS = 60_000;
-
-/** The same, for a client whose session we end ourselves. */
-const LINGER_DISMISSED_MS = 2_000;
-
-/** The same, for one that has said Terminate: it waits for nothing more. */
-const LINGER_TERMINATED_MS = 1_000;
-
-const ERROR_RESPONSE = 0x45; // E
-
 /**
  * Carries bytes both ways. Chunks go on as they came; only the headers in them are looked at.
  *
@@ -69,15 +49,9 @@ export class Relay {
   readonly #mustCopyOut: boolean;
   #bytesIn = 0;
   #bytesOut = 0;
-  #how: RelayEnding | null = null;
-  #cause: unknown;
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
   #cancelling: Cancelling | null = null;
-  /** Settles when our last bytes to the client have left. */
-  #farewell: Promise<void> | null = null;
-  /** Settles when the backend has been told that its query is nobody's. */
-  #abandonment: Promise<void> | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #ending: Ending;
   /** Why the session is to end when it is idle, once it is to. */
   #departure: Departure | null = null;
   /** What the client is to be told between two messages, while there is no such place. */
@@ -93,6 +67,13 @@ export class Relay {
     this.#mustCopyOut = backend.lendsChunks && client.keepsChunks;
     this.#clientWalk = new HeaderWalk((type) => this.activity.frontendMessage(type));
     this.#backendWalk = new HeaderWalk((type, firstByte) => this.activity.backendMessage(type, firstByte));
+    this.#ending = new Ending({
+      client,
+      backend,
+      activity: this.activity,
+      backendWalk: this.#backendWalk,
+      cancels: () => this.#cancels(),
+    });
   }
 
   /** What the session is doing, and what it has carried so far. */
@@ -104,16 +85,14 @@ export class Relay {
   /** Runs until both ends are closed, as far as they can be. */
   async run(): Promise<RelayResult> {
     await Promise.all([this.#carryFromClient(), this.#carryFromBackend()]);
-    await this.#farewell;
-    await this.#abandonment;
-    clearTimeout(this.#timer);
+    await this.#ending.isOver();
     this.#departure?.[Symbol.dispose]();
     return {
-      how: this.#how ?? "failed",
+      how: this.#ending.how ?? "failed",
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
       transactions: this.activity.transactions,
-      cause: this.#cause,
+      cause: this.#ending.cause,
     };
   }
 
@@ -123,13 +102,11 @@ export class Relay {
    * @returns whether it was doing anything, which is lost by it
    */
   end(error: PgError): boolean {
-    if (this.#how !== null) return false;
+    if (this.#ending.hasBegun) return false;
     const wasAtRest = this.#isAtRest();
     this.#departure?.[Symbol.dispose]();
     this.#departure = null;
-    this.#settle("ended_by_policy", error);
-    this.#dismissClient(error);
-    this.#abandonBackend();
+    this.#ending.cut(error);
     return !wasAtRest;
   }
 
@@ -141,10 +118,10 @@ export class Relay {
    * is never idle is never ended so: a stream of replication, or a client that keeps a transaction open.
    */
   endWhenIdle(error: PgError): void {
-    if (this.#how !== null) return;
+    if (this.#ending.hasBegun) return;
     this.#departure ??= new Departure(error, {
       isAtRest: () => this.#isAtRest(),
-      leave: () => this.#depart(),
+      leave: () => this.#ending.depart(error),
     });
     this.#departure.check();
   }
@@ -154,7 +131,7 @@ export class Relay {
    * that is replaced by what is told later.
    */
   notify(message: Uint8Array): void {
-    if (this.#how !== null) return;
+    if (this.#ending.hasBegun) return;
     if (this.#backendWalk.isBetweenMessages) this.#client.write(message).catch(ignoreBroken);
     else this.#notice = message;
   }
@@ -178,7 +155,7 @@ export class Relay {
       ) {
         // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
         // lose our last words on their way.
-        if (this.#how !== null || !this.#walkOver(chunk, this.#clientWalk)) continue;
+        if (this.#ending.hasBegun || !this.#walkOver(chunk, this.#clientWalk)) continue;
         if (this.#cancelling?.isDelivering) await this.#cancelling.untilDelivered();
         this.#bytesIn += chunk.length;
         // Awaited here and not in a function of its own: a promise more for each chunk is felt.
@@ -189,9 +166,9 @@ export class Relay {
         }
         if (this.#departure !== null) this.#departure.check();
       }
-      this.#clientEnded();
+      this.#ending.clientEnded();
     } catch (error) {
-      this.#clientGone(error);
+      this.#ending.clientGone(error);
     }
   }
 
@@ -204,7 +181,7 @@ export class Relay {
         chunk = await this.#backend.read()
       ) {
         // Behind our last words nothing may come.
-        if (this.#farewell !== null) continue;
+        if (this.#ending.hasSaidFarewell) continue;
         if (this.#notice !== null) {
           const told = this.#walkWithNotice(chunk, this.#notice);
           if (told === null) continue;
@@ -217,14 +194,14 @@ export class Relay {
         } catch (error) {
           ignoreBroken(error);
           // While the backend takes nothing, the client is not read: then only this shows that it is gone.
-          this.#clientGone(error);
+          this.#ending.clientGone(error);
         }
         this.#isDelivering = false;
         if (this.#departure !== null) this.#departure.check();
       }
-      this.#backendGone();
+      this.#ending.backendGone();
     } catch (error) {
-      this.#backendGone(error);
+      this.#ending.backendGone(error);
     }
   }
 
@@ -234,7 +211,7 @@ export class Relay {
       walk.walk(chunk);
       return true;
     } catch (error) {
-      this.#fail(error);
+      this.#ending.fail(error);
       return false;
     }
   }
@@ -246,7 +223,7 @@ export class Relay {
       if (told !== chunk) this.#notice = null;
       return told;
     } catch (error) {
-      this.#fail(error);
+      this.#ending.fail(error);
       return null;
     }
   }
@@ -254,120 +231,16 @@ export class Relay {
   /** Nothing is on its way through us, and nothing is lost if nothing more comes. */
   #isAtRest(): boolean {
     const { isIdle, isTerminated } = this.activity;
-    return this.#how === null && isIdle && !isTerminated && !this.#isDelivering &&
+    return !this.#ending.hasBegun && isIdle && !isTerminated && !this.#isDelivering &&
       this.#clientWalk.isBetweenMessages && this.#backendWalk.isBetweenMessages;
-  }
-
-  #depart(): void {
-    const { error } = this.#departure!;
-    this.#settle("ended_by_policy", error);
-    this.#dismissClient(error);
-    this.#backend.write(encodeMessage(terminate, { kind: "Terminate" })).catch(ignoreBroken);
-    this.#backend.end();
-    // The short time begins when our last words have left: a slow client has other things queued in front of them.
-    this.#farewell = this.#farewell!.then(() =>
-      this.#after(LINGER_DISMISSED_MS, () => {
-        this.#client.destroy();
-        this.#backend.destroy();
-      })
-    );
-  }
-
-  /** The client sends no more. After Terminate the backend ends by itself, when it is done with what came before. */
-  #clientEnded(): void {
-    if (this.#how !== null) return;
-    const { isTerminated, isQuiet } = this.activity;
-    this.#settle(isTerminated ? "client_left" : "client_lost");
-    this.#backend.end();
-    if (isTerminated) return;
-    this.#after(isQuiet ? LINGER_MS : HALF_CLOSED_MS, () => this.#abandon());
-  }
-
-  /** The client cannot be reached any more. */
-  #clientGone(cause: unknown): void {
-    if (this.#how !== null) return;
-    this.#settle(this.activity.isTerminated ? "client_left" : "client_lost", cause);
-    if (this.activity.isTerminated) this.#backend.end();
-    else this.#abandon();
-  }
-
-  #backendGone(cause?: unknown): void {
-    if (this.#how !== null) return this.#dismissClient();
-    const { isTerminated } = this.activity;
-    this.#settle(isTerminated ? "client_left" : "backend_left", cause);
-    // A backend that leaves at Terminate owes no reason, even if it is faster than the client's own close; and one that
-    // says why it leaves has said enough.
-    const isExplained = isTerminated || this.#backendWalk.lastType === ERROR_RESPONSE;
-    this.#dismissClient(isExplained ? undefined : backendLost());
-    this.#backend.destroy();
-  }
-
-  #fail(thrown: unknown): void {
-    if (this.#how !== null) return;
-    const error = asPgError(thrown);
-    this.#settle("failed", error);
-    this.#dismissClient(error);
-    this.#abandonBackend();
-  }
-
-  /** Leaves the backend alone with nobody's query. */
-  #abandon(): void {
-    this.#abandonBackend();
-    this.#client.destroy();
-  }
-
-  /** Leaves the backend, and no query running there: it does not notice by itself that nobody waits for the answer. */
-  #abandonBackend(): void {
-    this.#abandonment = this.#cancels().abandon();
-    this.#backend.destroy();
   }
 
   #cancels(): Cancelling {
     return this.#cancelling ??= new Cancelling(this.activity, this.#options.sendCancel);
-  }
-
-  /** Last words, if there are any and they fit: an ErrorResponse stands between two messages, or nowhere. */
-  #dismissClient(error?: PgError): void {
-    if (this.#farewell !== null) return;
-    const lastWords = error !== undefined && this.#backendWalk.isBetweenMessages ? encodeError(error) : EMPTY;
-    this.#after(this.#lingerMs(), () => this.#client.destroy());
-    // Not awaited: a client slow to read has its last answers still queued in front, and end() waits for all of it.
-    if (lastWords.length > 0) this.#client.write(lastWords).catch(ignoreBroken);
-    this.#farewell = this.#client.end();
-  }
-
-  #lingerMs(): number {
-    if (this.activity.isTerminated) return LINGER_TERMINATED_MS;
-    const mayTakeLong = this.#how === "backend_left" || this.#departure !== null;
-    return mayTakeLong ? LINGER_MS : LINGER_DISMISSED_MS;
-  }
-
-  #settle(how: RelayEnding, cause?: unknown): void {
-    this.#how = how;
-    this.#cause = cause instanceof StreamBroken ? cause.cause ?? undefined : cause;
-  }
-
-  #after(ms: number, act: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(act, ms);
   }
 }
 
 /** What was read ahead goes first. */
 function first(readAhead: Uint8Array, stream: ByteStream): Promise<Uint8Array | null> {
   return readAhead.length > 0 ? Promise.resolve(readAhead) : stream.read();
-}
-
-/** To an end that takes no more nothing is sent: that it is gone shows where it is read. */
-function ignoreBroken(error: unknown): void {
-  if (!(error instanceof StreamBroken)) throw error;
-}
-
-const EMPTY = new Uint8Array(0);
-
-function backendLost(): PgError {
-  return new PgError(SQLSTATE.connectionFailure, "the backend closed the connection unexpectedly", {
-    blame: "backend",
-    hint: "Connect again; whether the last command took effect is not known.",
-  });
 }
