@@ -131,9 +131,9 @@ Deno.test.each<[string, string, string[]]>([
   ]],
   ["a key of a prototype", changed("[listen]", "[listen]\n__proto__ = 1\nconstructor = 1"), [
     "2: listen.__proto__ is not a known key: there are address, certificate, private_key, minimum_tls_version," +
-    " client_certificate, client_ca, insecure_plaintext, max_token_bytes, login_timeout",
+    " client_certificate, client_ca, insecure_plaintext, max_token_bytes, login_timeout, proxy_protocol",
     "3: listen.constructor is not a known key: there are address, certificate, private_key, minimum_tls_version," +
-    " client_certificate, client_ca, insecure_plaintext, max_token_bytes, login_timeout",
+    " client_certificate, client_ca, insecure_plaintext, max_token_bytes, login_timeout, proxy_protocol",
   ]],
   ["a wrong type", changed("[listen]", "[listen]\nlogin_timeout = 30"), [
     '2: listen.login_timeout must be a duration in quotes, such as "30s", "5m", "24h" or "500ms"',

@@ -258,8 +258,8 @@ Deno.test.each<[string, Given, readonly string[]]>([
       '/etc/proxy/backends.json:2: "/(/" is not a regular expression of RE2: missing closing ): `(`',
       '/etc/proxy/backends.json:3: "/x" would log in as the reserved role root: only a rule whose match is text may',
       '/etc/proxy/backends.json:4: "c" has a URL that uses \\1, but match is text, which captures only \\0',
-      '/etc/proxy/backends.json:4: "d" is not a backend\'s URL: sslmode=prefer may go on in plain text:' +
-      " use disable, require, verify-ca or verify-full",
+      '/etc/proxy/backends.json:4: "d" is not a backend\'s URL: sslmode must be one of disable, require, verify-ca,' +
+      " verify-full, because prefer may go on in plain text",
     ],
   ],
 ])(
