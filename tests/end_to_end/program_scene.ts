@@ -258,7 +258,7 @@ export class Program implements AsyncDisposable {
   async logged(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
     return await waitUntil(() => pattern.exec(this.#log.slice(from)), {
       what: `the log to say ${pattern}`,
-      timeoutMs: 3_000,
+      timeoutMs: 10_000,
     });
   }
 

@@ -185,6 +185,7 @@ export class OidcIssuer implements AsyncDisposable {
 
   /** Stops listening and closes every connection. */
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     this.#client.close();
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeAllConnections();
