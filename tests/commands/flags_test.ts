@@ -11,6 +11,7 @@ import {
   readFields,
   SSL_REQUEST,
   startupMessage,
+  text,
 } from "../support/raw_messages.ts";
 import { tempDirectory } from "../support/temp_directory.ts";
 import { Serving } from "./program.ts";
@@ -37,7 +38,10 @@ async function setScene(): Promise<Scene> {
   const startups: string[][] = [];
   const backend = resources.use(
     await fakeBackend(async (connection) => {
-      const packet = await connection.receiveUntyped();
+      const packet = await connection.receiveUntyped().catch(() => null);
+      // A probe asks for TLS and nothing else, if it asks at all.
+      if (packet === null) return;
+      if (packet.length === 4) return await connection.send(text("N"));
       startups.push(new TextDecoder().decode(packet.subarray(4)).split("\0"));
       await connection.send(loginIsComplete());
       await connection.receiveToEnd();
@@ -55,7 +59,7 @@ async function setScene(): Promise<Scene> {
       "/.*/": urlOf(backend, "anybody"),
     }),
   };
-  for (const [name, text] of Object.entries(files)) await directory.write(name, text);
+  for (const [name, content] of Object.entries(files)) await directory.write(name, content);
   const moved = resources.move();
   const { path } = directory;
   return { directory: path, backend, startups, [Symbol.asyncDispose]: () => moved.disposeAsync() };
