@@ -78,7 +78,9 @@ export class Ending {
   }
 
   /** Ends it from our side: now, whatever it is doing. */
-  cut(error: PgError): void {
+  cut(error: PgError, { isAtRest }: { readonly isAtRest: boolean }): void {
+    // A backend whose client just goes away complains of that in its log.
+    if (isAtRest) return this.#part(error, LINGER_DISMISSED_MS);
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error);
     this.#abandonBackend();
@@ -86,9 +88,13 @@ export class Ending {
 
   /** Ends it from our side, in a moment when nothing is lost by it. */
   depart(error: PgError): void {
+    this.#part(error, LINGER_MS);
+  }
+
+  #part(error: PgError, lingerMs: number): void {
     const { client, backend } = this.#session;
     this.#settle("ended_by_policy", error);
-    this.#dismissClient(error, LINGER_MS);
+    this.#dismissClient(error, lingerMs);
     backend.write(encodeMessage(terminate, { kind: "Terminate" })).catch(ignoreBroken);
     backend.end();
     // The short time begins when our last words have left: a slow client has other things queued in front of them.

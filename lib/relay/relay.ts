@@ -103,11 +103,11 @@ export class Relay {
    */
   end(error: PgError): boolean {
     if (this.#ending.hasBegun) return false;
-    const wasAtRest = this.#isAtRest();
+    const isAtRest = this.#isAtRest();
     this.#departure?.[Symbol.dispose]();
     this.#departure = null;
-    this.#ending.cut(error);
-    return !wasAtRest;
+    this.#ending.cut(error, { isAtRest });
+    return !isAtRest;
   }
 
   /**
