@@ -12,31 +12,40 @@ const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 /** Few enough to run out of at once, and enough for Deno itself. */
 const DESCRIPTORS = 64;
 
-Deno.test("A13 W13 a proxy that runs out of file descriptors pauses, says so, and serves again", async () => {
-  await using directory = await tempDirectory();
-  await writeConfiguration(directory);
-  await using program = await startProgram(directory);
+const SECURE = `certificate = "server.crt"
+private_key = "server.key"`;
 
-  await using crowd = new AsyncDisposableStack();
-  const clients = [];
-  for (let index = 0; index < 2 * DESCRIPTORS; index++) {
-    clients.push(crowd.use(await RawClient.connect(program.port)));
-  }
-  await waitUntil(() => program.log().includes("accepting connections paused"), { what: "the pause" });
-  assert.equal(program.hasExited(), false);
+Deno.test.each([
+  ["with TLS", SECURE, "S"],
+  ["without TLS", "insecure_plaintext = true", "N"],
+])(
+  "A13 W13 a proxy %s that runs out of file descriptors pauses, says so, and serves again",
+  async (_name, listen, answer) => {
+    await using directory = await tempDirectory();
+    await writeConfiguration(directory, listen);
+    await using program = await startProgram(directory);
 
-  // Those accepted are served all the time.
-  await clients[0].send(SSL_REQUEST);
-  assert.deepEqual(await clients[0].receive(1), text("S"));
+    await using crowd = new AsyncDisposableStack();
+    const clients = [];
+    for (let index = 0; index < 2 * DESCRIPTORS; index++) {
+      clients.push(crowd.use(await RawClient.connect(program.port)));
+    }
+    await waitUntil(() => program.log().includes("accepting connections paused"), { what: "the pause" });
+    assert.equal(program.hasExited(), false);
 
-  await crowd.disposeAsync();
-  await using late = await RawClient.connect(program.port);
-  await late.send(SSL_REQUEST);
-  assert.deepEqual(await late.receive(1), text("S"));
-  assert.equal(program.hasExited(), false);
-});
+    // Those accepted are served all the time.
+    await clients[0].send(SSL_REQUEST);
+    assert.deepEqual(await clients[0].receive(1), text(answer));
 
-async function writeConfiguration(directory: TempDirectory): Promise<void> {
+    await crowd.disposeAsync();
+    await using late = await RawClient.connect(program.port);
+    await late.send(SSL_REQUEST);
+    assert.deepEqual(await late.receive(1), text(answer));
+    assert.equal(program.hasExited(), false);
+  },
+);
+
+async function writeConfiguration(directory: TempDirectory, listen: string): Promise<void> {
   const authority = await createAuthority("limits");
   const server = await authority.issueForLoopback();
   const { publicKey } = await generateKeyPair("ES256", { extractable: true });
@@ -49,8 +58,7 @@ async function writeConfiguration(directory: TempDirectory): Promise<void> {
     `
 [listen]
 address = "127.0.0.1:0"
-certificate = "server.crt"
-private_key = "server.key"
+${listen}
 
 [[issuers]]
 name = "offline"

@@ -120,11 +120,12 @@ Deno.test("how long sessions last", async (t) => {
 
   await t.step("at_expiry = keep: a session outlives its token", async () => {
     await using scene = await stage.proxy('at_expiry = "keep"');
+    const timers = scene.clock.timerCount;
     await using client = await scene.client();
     scene.clock.advance(10 * TOKEN_MS);
     assert.equal(await client.ask("select 1"), 1);
     assert.deepEqual(client.notices, []);
-    assert.equal(scene.clock.timerCount, 0);
+    assert.equal(scene.clock.timerCount, timers);
   });
 
   await t.step(
