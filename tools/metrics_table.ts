@@ -1,5 +1,5 @@
 /**
- * Writes the table of all metrics into dashboards/README.md, between its two marks:
+ * Writes the table of all metrics into README.md, between its two marks:
  *
  *     deno run --allow-read --allow-write tools/metrics_table.ts
  */
@@ -7,7 +7,7 @@ import { declareMetrics } from "../lib/observe/metric_declarations.ts";
 import { type MetricDescription, MetricSet } from "../lib/observe/metric_set.ts";
 
 /** Where the table is. */
-export const TABLE_FILE = new URL("../dashboards/README.md", import.meta.url);
+export const TABLE_FILE = new URL("../README.md", import.meta.url);
 
 const BEGIN = "<!-- metrics: written by tools/metrics_table.ts -->";
 const END = "<!-- end of metrics -->";
