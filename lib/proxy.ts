@@ -11,6 +11,7 @@ import { CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
+import { startTimer, untilDue } from "./timers.ts";
 import type { ListenAddress } from "./listen_address.ts";
 import { Listeners } from "./listeners.ts";
 import { CannotServe } from "./listening.ts";
@@ -193,29 +194,6 @@ export class Proxy implements AsyncDisposable {
     const session = new Session(stream, { id, settings: this.#settings, house: this.#house, listener });
     this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
   }
-}
-
-/** Settles when so much time has passed, when the signal aborts, or when everything is over. */
-async function untilDue(
-  ms: number,
-  { after, signal, isOver }: {
-    readonly after: SessionHouse["after"];
-    readonly signal?: AbortSignal;
-    readonly isOver?: Promise<unknown>;
-  },
-): Promise<void> {
-  if (signal?.aborted || ms === 0) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = after(ms, resolve);
-  signal?.addEventListener("abort", () => resolve(), { once: true });
-  await Promise.race([promise, isOver].filter((one) => one !== undefined));
-  stop();
-}
-
-/** The machine's timers, as {@link ProxyOptions.after} wants them. */
-export function startTimer(ms: number, act: () => void): () => void {
-  const timer = setTimeout(act, ms);
-  return () => clearTimeout(timer);
 }
 
 function serverCertificateOf(listen: Configuration["listen"]): ServerCertificate | null {

@@ -12,9 +12,11 @@ const LEAVES = [
   "address",
   "network",
   "connection_maximum",
+  "accept_again",
   "listen_address",
   "der",
   "b64token",
+  "timers",
 ];
 
 /** What every room on a connection's way speaks with. */
@@ -133,9 +135,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   b64token: [],
   network: ["mistake"],
   connection_maximum: [],
+  accept_again: [],
   listen_address: ["network"],
   claims: ["mistake"],
   duration: [],
+  timers: [],
 };
 
 /** Imports point one way. */

@@ -1,7 +1,8 @@
 import type { Configuration } from "../config/configuration.ts";
 import type { Census } from "../observe/census.ts";
 import type { Observer } from "../observe/events.ts";
-import { Proxy, type ProxyOptions, startTimer } from "../proxy.ts";
+import { Proxy, type ProxyOptions } from "../proxy.ts";
+import { startTimer } from "../timers.ts";
 import type { TokenEvent } from "../token/token_event.ts";
 import { censusOf } from "./census.ts";
 import type { Loaded } from "./load.ts";

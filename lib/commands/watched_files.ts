@@ -1,11 +1,12 @@
+import type { After } from "../timers.ts";
+
 /** What is asked of the disk about a file to see whether it has changed. */
 export type FileFacts = Pick<Deno.FileInfo, "mtime" | "ctime" | "size" | "ino" | "dev">;
 
 /** What watching needs from outside. */
 export interface WatchingOutside {
   readonly stat: (path: string) => Promise<FileFacts>;
-  /** Calls `act` after so many milliseconds; what it gives takes that back. */
-  readonly after: (ms: number, act: () => void) => () => void;
+  readonly after: After;
 }
 
 /** How often the files are looked at, in milliseconds. */
