@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { acceptAgain } from "../accept_again.ts";
 import type { ListenAddress } from "../listen_address.ts";
 import type { Secret } from "../secret.ts";
 import type { ReadinessAnswer } from "./readiness.ts";
@@ -55,6 +56,9 @@ const SOCKET_TIMEOUT_MS = 15_000;
 
 const MAX_CONNECTIONS = 64;
 
+/** How often it is made sure that connections are accepted, in milliseconds. */
+const ACCEPT_AGAIN_MS = 1_000;
+
 /**
  * Where the proxy itself is asked how it is: `/health`, `/ready`, `/metrics` and the same by the ancestor's name, `/vars`.
  *
@@ -63,9 +67,11 @@ const MAX_CONNECTIONS = 64;
  */
 export class AdminServer implements AsyncDisposable {
   readonly #server: Server | TlsServer;
+  readonly #acceptingAgain: ReturnType<typeof setInterval>;
 
   private constructor(server: Server | TlsServer) {
     this.#server = server;
+    this.#acceptingAgain = setInterval(() => acceptAgain(server), ACCEPT_AGAIN_MS);
   }
 
   /** Begins to answer. Rejects with the error of the system when the address cannot be listened on. */
@@ -98,6 +104,7 @@ export class AdminServer implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    clearInterval(this.#acceptingAgain);
     this.#server.close(() => resolve());
     this.#server.closeAllConnections();
     return promise;

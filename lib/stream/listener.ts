@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { acceptAgain, BACKLOG } from "../accept_again.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { KEEP_ALIVE_MS, NodeStream } from "./node_stream.ts";
 
@@ -11,9 +12,6 @@ export interface ListenerEvents {
 
 /** Time between two attempts to accept again, in milliseconds. */
 export const PAUSE_MS = 1000;
-
-/** Connections the system keeps waiting for us; it cuts this to what it allows. */
-const BACKLOG = 511;
 
 /** A TCP port on which clients come in and TLS is offered: `node:net`, whose sockets `node:tls` can go on over. */
 export class Listener implements Disposable {
@@ -66,7 +64,7 @@ export class Listener implements Disposable {
   }
 
   #take(socket: Socket): void {
-    socket.once("close", () => this.#acceptAgain());
+    socket.once("close", () => acceptAgain(this.#server));
     // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
     if (socket.remoteAddress === undefined || !this.#server.listening) return void socket.destroy();
     // Here, because Deno 2.9 makes nothing of the server's own option.
@@ -82,20 +80,11 @@ export class Listener implements Disposable {
     if (obstacle === null) return;
     this.#events.acceptPaused(obstacle, PAUSE_MS);
     this.#pause = setInterval(() => {
-      this.#acceptAgain();
+      acceptAgain(this.#server);
       if (obstacleToAccepting(this.address) !== null) return;
       clearInterval(this.#pause);
       this.#pause = undefined;
     }, PAUSE_MS);
-  }
-
-  /**
-   * Makes up for Deno 2.9, whose `node:net` servers never accept again once file descriptors have run out, and do not say
-   * so (W13). Listening anew on the same socket wakes them, and costs next to nothing where it is not needed.
-   */
-  #acceptAgain(): void {
-    const { _handle: handle } = this.#server as { _handle?: { listen?(backlog: number): number } | null };
-    handle?.listen?.(BACKLOG);
   }
 }
 

@@ -32,6 +32,8 @@ Deno.test.each([
     }
     await waitUntil(() => program.log().includes("accepting connections paused"), { what: "the pause" });
     assert.equal(program.hasExited(), false);
+    // Whoever collects metrics asks in the worst of moments, too.
+    const askedInVain = metricsOf(program).catch(() => {});
 
     // Those accepted are served all the time.
     await clients[0].send(SSL_REQUEST);
@@ -42,8 +44,17 @@ Deno.test.each([
     await late.send(SSL_REQUEST);
     assert.deepEqual(await late.receive(1), text(answer));
     assert.equal(program.hasExited(), false);
+
+    await askedInVain;
+    const metrics = await waitUntil(() => metricsOf(program), { what: "the metrics" });
+    assert.match(metrics, /^pg_auth_proxy_accept_pauses_total [1-9]/m);
   },
 );
+
+async function metricsOf({ adminPort }: Program): Promise<string> {
+  const signal = AbortSignal.timeout(2_000);
+  return await (await fetch(`http://127.0.0.1:${adminPort}/metrics`, { signal })).text();
+}
 
 async function writeConfiguration(directory: TempDirectory, listen: string): Promise<void> {
   const authority = await createAuthority("limits");
@@ -59,6 +70,9 @@ async function writeConfiguration(directory: TempDirectory, listen: string): Pro
 [listen]
 address = "127.0.0.1:0"
 ${listen}
+
+[admin]
+address = "127.0.0.1:0"
 
 [[issuers]]
 name = "offline"
@@ -81,6 +95,7 @@ backend = "main"
 
 interface Program extends AsyncDisposable {
   readonly port: number;
+  readonly adminPort: number;
   /** What it has written to standard error so far. */
   log(): string;
   hasExited(): boolean;
@@ -109,16 +124,21 @@ async function startProgram(directory: TempDirectory): Promise<Program> {
     for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) log += chunk;
   })();
   const exited = child.status.then(() => hasExited = true);
-  const portOf = () => /listening address=127\.0\.0\.1:(\d+)/.exec(log)?.[1];
+  const portOf = (what: string) => new RegExp(`${what} address=127\\.0\\.0\\.1:(\\d+)`).exec(log)?.[1];
+  const ports = () => [portOf("listening"), portOf("listening for admin")];
   const stop = async () => {
     if (!hasExited) child.kill("SIGKILL");
     await Promise.all([exited, reading]);
   };
   try {
-    await waitUntil(() => portOf() !== undefined || hasExited, { what: "the program to listen" });
+    await waitUntil(() => ports().every((port) => port !== undefined) || hasExited, {
+      what: "the program to listen",
+    });
     if (hasExited) throw new Error(`The program did not start\n${log}`);
+    const [port, adminPort] = ports().map(Number);
     return {
-      port: Number(portOf()),
+      port,
+      adminPort,
       log: () => log,
       hasExited: () => hasExited,
       [Symbol.asyncDispose]: stop,
