@@ -1,7 +1,8 @@
 /** The exit codes: what a supervisor may go by. */
 export const EXIT = { ok: 0, failed: 1, misused: 2 } as const;
 
-const EXIT_CODES = `Exit codes: ${EXIT.ok} ended as asked, ${EXIT.failed} could not start or failed, ` +
+const EXIT_CODES =
+  `Exit codes: ${EXIT.ok} ended as asked, ${EXIT.failed} could not start, failed or cut sessions off, ` +
   `${EXIT.misused} the command line is wrong.`;
 
 /** What stands below the options of the program. */
@@ -36,7 +37,8 @@ An expression (RE2) must match the whole claim, \\\\1 is what it captured, TLS t
 says otherwise, and the roles postgres and root need a key that is text. Relative paths in URLs begin at the file
 of --config, or without one at the working directory.
 
-Durations: 500ms, 30s, 5m, 24h, 1h30m0s. Signals: SIGTERM and SIGINT end the program, SIGHUP loads everything anew.
+Durations: 500ms, 30s, 5m, 24h, 1h30m0s. Signals: SIGTERM and SIGINT drain the program, a second one
+ends it now, SIGHUP loads everything anew.
 ${EXIT_CODES}`;
 
 /** What stands below the options of `check`. */
