@@ -63,6 +63,9 @@ export interface EntranceOptions {
   readonly listener: string;
 }
 
+/** Nobody is told. */
+const DROPPED = new Error("dropped to make room for others");
+
 const judgeToken = question<Secret, Verdict<Admission>>("judge token");
 
 /**
@@ -90,7 +93,7 @@ export class Entrance implements Stranger {
   /** Until its token has been found good. */
   readonly #place: Place;
   /** Why it has to make room for others. */
-  #dismissal: PgError | null = null;
+  #dismissal: (() => PgError) | null = null;
   #isDropped = false;
   /** Where our last words go. */
   #refused: ByteStream | null = null;
@@ -132,15 +135,15 @@ export class Entrance implements Stranger {
   }
 
   /** As {@link Stranger}. Who has not asked for anything would not show an error: before TLS anyone could have said it. */
-  dismiss(error: PgError): void {
-    if (this.#asked.user === undefined) this.#dismissal = error;
-    else this.#end.abort(error);
+  dismiss(why: () => PgError): void {
+    if (this.#asked.user === undefined) this.#dismissal = why;
+    else this.#end.abort(why());
   }
 
   /** As {@link Stranger}. */
   drop(hit?: LimitHit): void {
     this.#isDropped = true;
-    this.#end.abort(new Error("dropped"));
+    this.#end.abort(DROPPED);
     this.#refused?.destroy();
     if (hit !== undefined) this.#chronicle.note({ kind: "limit_hit", ...hit });
   }
@@ -157,7 +160,7 @@ export class Entrance implements Stranger {
       case "session": {
         const request = readSessionRequest(opening.parameters, this.#settings.parameters);
         this.#asked = askedFor(request);
-        if (this.#dismissal !== null) throw this.#dismissal;
+        if (this.#dismissal !== null) throw this.#dismissal();
         const admission = await this.#authenticate(request);
         this.#place[Symbol.dispose]();
         const access = this.#settings.backends.get(admission.decision.backend)!;

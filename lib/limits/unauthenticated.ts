@@ -7,7 +7,7 @@ import type { LimitsSettings } from "./schema.ts";
 /** A connection whose client has not proved who it is. */
 export interface Stranger {
   /** It is to leave, and to be told why if it gets as far as asking for something. */
-  dismiss(error: PgError): void;
+  dismiss(why: () => PgError): void;
   /** It is to leave at once; `hit` where it has not been told why. */
   drop(hit?: LimitHit): void;
 }
@@ -100,7 +100,7 @@ export class Unauthenticated {
     const [longest] = among;
     longest.limit = limit;
     this.#leaves(longest);
-    longest.stranger.dismiss(tooMany(MESSAGES[limit], { limit, max }));
+    longest.stranger.dismiss(() => tooMany(MESSAGES[limit], { limit, max }));
   }
 
   #leaves(waiting: Waiting): void {

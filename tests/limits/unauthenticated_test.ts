@@ -21,8 +21,8 @@ class Visitor implements Stranger {
     if (address !== undefined) this.place.comesFrom(address);
   }
 
-  dismiss(error: PgError): void {
-    this.told = error;
+  dismiss(why: () => PgError): void {
+    this.told = why();
   }
 
   drop(hit?: LimitHit): void {
