@@ -14,6 +14,14 @@ const B_COPY_IN_RESPONSE = 0x47; // G
 const B_COPY_BOTH_RESPONSE = 0x57; // W
 const B_ERROR_RESPONSE = 0x45; // E
 
+/** What waits for the backend to come to it: a Query or FunctionCall, a Sync, or the end of a COPY not yet known of. */
+const REQUEST = 0;
+const SYNC = 1;
+const COPY_END = 2;
+
+/** A run of so many of one kind is the number `count * KINDS + kind`. */
+const KINDS = 3;
+
 const STATES = {
   I: "idle",
   T: "idle in transaction",
@@ -36,8 +44,8 @@ const STATUS: { readonly [byte: number]: TransactionStatus } = { 0x49: "I", 0x54
  */
 export class Activity {
   /**
-   * Runs of requests not answered yet, from `#oldest` on: so many others where positive, so many Syncs where negative, for
-   * which are Syncs matters to COPY. Numbers, and none is ever shifted out: a client may pipeline a million runs.
+   * Runs of what the backend has not come to yet, from `#oldest` on; which are Syncs matters to COPY. Numbers, and none is
+   * ever shifted out: a client may pipeline a million runs.
    */
   #runs: number[] = [];
   #oldest = 0;
@@ -63,6 +71,12 @@ export class Activity {
   /** Quiet, and outside a transaction: the session can be ended and nothing is lost. */
   get isIdle(): boolean {
     return this.isQuiet && this.#status === "I";
+  }
+
+  /** What is under way needs more of the client to come to its end: a COPY, a transaction, or what waits for a Sync. */
+  get needsClient(): boolean {
+    if (this.#isCopyingIn || this.#hasUnsynced || this.#isTerminated) return true;
+    return this.isQuiet && this.#status !== "I";
   }
 
   /** What the session is doing, in the words of the view `pg_stat_activity`. */
@@ -102,15 +116,16 @@ export class Activity {
         return;
       case F_QUERY:
       case F_FUNCTION_CALL:
-        return this.#await(false);
+        return this.#await(REQUEST);
       case F_SYNC:
         // A backend in copy-in mode ignores Sync and Flush: no ReadyForQuery will come for them.
-        if (!this.#isCopyingIn) this.#await(true);
-        this.#hasUnsynced = false;
+        if (!this.#isCopyingIn) this.#await(SYNC);
         return;
       case F_COPY_DONE:
       case F_COPY_FAIL:
-        this.#isCopyingIn = false;
+        if (this.#isCopyingIn) this.#isCopyingIn = false;
+        // Sent ahead of the news that a COPY has begun; or there is none, and the backend ignores it.
+        else if (!this.isQuiet) this.#add(COPY_END);
         return;
       case F_TERMINATE:
         this.#isTerminated = true;
@@ -132,47 +147,59 @@ export class Activity {
         return this.#answer();
       case B_COPY_IN_RESPONSE:
       case B_COPY_BOTH_RESPONSE:
-        this.#isCopyingIn = true;
-        return this.#forgetSyncs();
+        return this.#beginCopyIn();
       case B_ERROR_RESPONSE:
         this.#isCopyingIn = false;
     }
   }
 
-  #await(isSync: boolean): void {
+  #await(kind: typeof REQUEST | typeof SYNC): void {
     this.#asked++;
-    const one = isSync ? -1 : 1;
+    this.#add(kind);
+    // Its ReadyForQuery is that of all that was sent in front of it.
+    this.#hasUnsynced = false;
+  }
+
+  #add(kind: number): void {
     const last = this.#runs.length - 1;
-    if (last >= 0 && this.#runs[last] * one > 0) this.#runs[last] += one;
-    else this.#runs.push(one);
+    if (last >= 0 && this.#runs[last] % KINDS === kind) this.#runs[last] += KINDS;
+    else this.#runs.push(KINDS + kind);
   }
 
   #answer(): void {
-    const run = this.#runs[this.#oldest];
-    if (run === undefined) return;
+    // The end of a COPY that was sent in front of what is answered has been read, and there was none to end.
+    if (kindOf(this.#runs[this.#oldest]) === COPY_END) this.#oldest++;
+    if (this.#oldest === this.#runs.length) return;
     this.#settled++;
-    this.#runs[this.#oldest] = run - Math.sign(run);
-    if (Math.abs(run) === 1) this.#oldest++;
+    this.#runs[this.#oldest] -= KINDS;
+    if (this.#runs[this.#oldest] < KINDS) this.#oldest++;
     // Cut off only when half of them are over: each then costs the same, however many there are.
     if (this.#oldest * 2 >= this.#runs.length) this.#keep(this.#runs.slice(this.#oldest));
+    if (this.#runs.length === 1 && kindOf(this.#runs[0]) === COPY_END && !this.#hasUnsynced) this.#keep([]);
   }
 
-  /** Syncs sent ahead of the news that a COPY has begun are read in copy-in mode, and so ignored. */
-  #forgetSyncs(): void {
-    let syncs = 0;
-    let others = 0;
-    for (const run of this.#runs.slice(this.#oldest)) {
-      if (run < 0) syncs -= run;
-      else others += run;
+  /** Syncs sent ahead of this news are read in copy-in mode, up to the end of the COPY, and so ignored. */
+  #beginCopyIn(): void {
+    const runs = this.#runs.slice(this.#oldest);
+    const isByQuery = kindOf(runs[0]) === REQUEST;
+    const end = runs.findIndex((run) => kindOf(run) === COPY_END);
+    this.#isCopyingIn = end < 0;
+    const during = runs.splice(0, end < 0 ? runs.length : end);
+    for (const run of during) {
+      if (kindOf(run) === SYNC) this.#settled += Math.floor(run / KINDS);
     }
-    if (syncs === 0) return;
-    this.#settled += syncs;
-    this.#hasUnsynced = true;
-    this.#keep(others === 0 ? [] : [others]);
+    if (runs.length > 0) runs[0] -= KINDS;
+    const kept = [...during.filter((run) => kindOf(run) !== SYNC), ...runs.filter((run) => run >= KINDS)];
+    this.#keep(kept);
+    if (!isByQuery && !kept.some((run) => kindOf(run) === SYNC)) this.#hasUnsynced = true;
   }
 
   #keep(runs: number[]): void {
     this.#runs = runs;
     this.#oldest = 0;
   }
+}
+
+function kindOf(run: number): number {
+  return run % KINDS;
 }

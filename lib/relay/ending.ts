@@ -16,8 +16,11 @@ export interface EndingOptions {
   readonly client: ByteStream;
   readonly backend: ByteStream;
   readonly activity: Activity;
+  readonly clientWalk: HeaderWalk;
   readonly backendWalk: HeaderWalk;
   readonly cancels: () => Cancelling;
+  /** Called when the end begins. */
+  readonly begun: () => void;
 }
 
 /** How long a client that closed its end in a query gets for the answers under way, in milliseconds. */
@@ -92,10 +95,13 @@ export class Ending {
   }
 
   #part(error: PgError, lingerMs: number): void {
-    const { client, backend } = this.#session;
+    const { client, backend, clientWalk } = this.#session;
     this.#settle("ended_by_policy", error);
     this.#dismissClient(error, lingerMs);
-    backend.write(encodeMessage(terminate, { kind: "Terminate" })).catch(ignoreBroken);
+    // Behind half a message it would be the other half, and that might be done. Without it PostgreSQL drops what it has.
+    if (clientWalk.isBetweenMessages) {
+      backend.write(encodeMessage(terminate, { kind: "Terminate" })).catch(ignoreBroken);
+    }
     backend.end();
     // The short time begins when our last words have left: a slow client has other things queued in front of them.
     this.#farewell = this.#farewell!.then(() =>
@@ -177,6 +183,7 @@ export class Ending {
   #settle(how: RelayEnding, cause?: unknown): void {
     this.#how = how;
     this.#cause = cause instanceof StreamBroken ? cause.cause ?? undefined : cause;
+    this.#session.begun();
   }
 
   #after(ms: number, act: () => void): void {

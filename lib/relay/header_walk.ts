@@ -74,19 +74,19 @@ export class HeaderWalk {
   }
 
   /**
-   * Walks over no more than what is left of the message it stands in; returns how many bytes that was. It then stands
-   * between two messages, or at the chunk's end.
+   * Walks to the end of the message it stands in, or of the next one where it stands in none; returns how many bytes that
+   * was. It then stands between two messages, or at the chunk's end.
    *
    * @throws {PgError} 08P01 as {@link walk}
    */
-  finishMessage(chunk: Uint8Array): number {
+  walkMessage(chunk: Uint8Array): number {
     let at = 0;
-    while (!this.isBetweenMessages && at < chunk.length) {
+    do {
       // Inside a header each byte may be its last one.
       const step = Math.min(this.#bodyLeft || 1, chunk.length - at);
       this.walk(chunk.subarray(at, at + step));
       at += step;
-    }
+    } while (!this.isBetweenMessages && at < chunk.length);
     return at;
   }
 

@@ -29,6 +29,8 @@ export interface RelayOptions {
   /** What the backend sent behind its ReadyForQuery. */
   readonly fromBackend: Uint8Array;
   readonly sendCancel: SendCancel;
+  /** As {@link PATIENCE_MS}, its default. */
+  readonly patienceMs?: number;
 }
 
 /**
@@ -52,7 +54,7 @@ export class Relay {
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
   #cancelling: Cancelling | null = null;
   readonly #ending: Ending;
-  /** Why the session is to end when it is idle, once it is to. */
+  /** Once the session is to end when it is idle. */
   #departure: Departure | null = null;
   /** What the client is to be told between two messages, while there is no such place. */
   #notice: Uint8Array | null = null;
@@ -71,8 +73,10 @@ export class Relay {
       client,
       backend,
       activity: this.activity,
+      clientWalk: this.#clientWalk,
       backendWalk: this.#backendWalk,
       cancels: () => this.#cancels(),
+      begun: () => this.#departure?.[Symbol.dispose](),
     });
   }
 
@@ -86,7 +90,6 @@ export class Relay {
   async run(): Promise<RelayResult> {
     await Promise.all([this.#carryFromClient(), this.#carryFromBackend()]);
     await this.#ending.isOver();
-    this.#departure?.[Symbol.dispose]();
     return {
       how: this.#ending.how ?? "failed",
       bytesIn: this.#bytesIn,
@@ -103,26 +106,27 @@ export class Relay {
    */
   end(error: PgError): boolean {
     if (this.#ending.hasBegun) return false;
-    const isAtRest = this.#isAtRest();
-    this.#departure?.[Symbol.dispose]();
-    this.#departure = null;
+    const isAtRest = this.#isDone() && this.#clientWalk.isBetweenMessages;
     this.#ending.cut(error, { isAtRest });
     return !isAtRest;
   }
 
   /**
    * Ends the session from our side at the first moment when nothing is lost by it: all that was asked is answered, the
-   * client has the answers, neither side stands inside a message, and no transaction is open. Until then it goes on as before.
+   * client has the answers, and no transaction is open. For a moment of patience it goes on as before. Then no more of the
+   * client is passed on than it takes to finish what is under way, query by query.
    *
-   * What the client sends after that moment is not passed on: it gets no answer, and nothing of it was done. A session that
-   * is never idle is never ended so: a stream of replication, or a client that keeps a transaction open.
+   * What the client sends behind that gets no answer, and nothing of it was done. A session that keeps a transaction open
+   * is not ended so, nor is a stream of replication.
    */
   endWhenIdle(error: PgError): void {
     if (this.#ending.hasBegun) return;
-    this.#departure ??= new Departure(error, {
-      isAtRest: () => this.#isAtRest(),
+    this.#departure ??= new Departure({
+      isDone: () => this.#isDone(),
+      isAwaitingRest: () => !this.#clientWalk.isBetweenMessages,
+      needsClient: () => this.activity.needsClient,
       leave: () => this.#ending.depart(error),
-    });
+    }, this.#options.patienceMs);
     this.#departure.check();
   }
 
@@ -155,8 +159,16 @@ export class Relay {
       ) {
         // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
         // lose our last words on their way.
-        if (this.#ending.hasBegun || !this.#walkOver(chunk, this.#clientWalk)) continue;
-        if (this.#cancelling?.isDelivering) await this.#cancelling.untilDelivered();
+        if (this.#ending.hasBegun) continue;
+        if (this.#departure?.isHoldingBack) {
+          await this.#carryWhatIsNeeded(chunk, this.#departure);
+          continue;
+        }
+        if (!this.#walkOver(chunk, this.#clientWalk)) continue;
+        if (this.#cancelling?.isDelivering) {
+          await this.#cancelling.untilDelivered();
+          if (this.#ending.hasBegun) continue;
+        }
         this.#bytesIn += chunk.length;
         // Awaited here and not in a function of its own: a promise more for each chunk is felt.
         try {
@@ -189,6 +201,7 @@ export class Relay {
         } else if (!this.#walkOver(chunk, this.#backendWalk)) continue;
         this.#bytesOut += chunk.length;
         this.#isDelivering = true;
+        if (this.#departure !== null) this.#departure.check();
         try {
           await this.#client.write(this.#mustCopyOut ? chunk.slice() : chunk);
         } catch (error) {
@@ -202,6 +215,34 @@ export class Relay {
       this.#ending.backendGone();
     } catch (error) {
       this.#ending.backendGone(error);
+    }
+  }
+
+  /** Passes on of a chunk what finishes what is under way. The rest waits, and no more is read, until that needs it too. */
+  async #carryWhatIsNeeded(chunk: Uint8Array, departure: Departure): Promise<void> {
+    for (let rest = chunk; rest.length > 0;) {
+      await departure.untilNeeded();
+      await this.#cancelling?.untilDelivered();
+      if (this.#ending.hasBegun) return;
+      const needed = rest.subarray(0, this.#walkOverNeeded(rest));
+      rest = rest.subarray(needed.length);
+      this.#bytesIn += needed.length;
+      await this.#backend.write(this.#mustCopyIn ? needed.slice() : needed).catch(ignoreBroken);
+      departure.check();
+    }
+  }
+
+  /** How many bytes of a chunk are needed; none when a header in them makes no sense, which ends this session. */
+  #walkOverNeeded(chunk: Uint8Array): number {
+    let at = 0;
+    try {
+      while (at < chunk.length && this.activity.needsClient) {
+        at += this.#clientWalk.walkMessage(chunk.subarray(at));
+      }
+      return at;
+    } catch (error) {
+      this.#ending.fail(error);
+      return 0;
     }
   }
 
@@ -228,11 +269,11 @@ export class Relay {
     }
   }
 
-  /** Nothing is on its way through us, and nothing is lost if nothing more comes. */
-  #isAtRest(): boolean {
+  /** All that was asked whole is answered, the client has the answers, and no transaction is open. */
+  #isDone(): boolean {
     const { isIdle, isTerminated } = this.activity;
     return !this.#ending.hasBegun && isIdle && !isTerminated && !this.#isDelivering &&
-      this.#clientWalk.isBetweenMessages && this.#backendWalk.isBetweenMessages;
+      this.#backendWalk.isBetweenMessages;
   }
 
   #cancels(): Cancelling {

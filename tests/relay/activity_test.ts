@@ -26,6 +26,23 @@ Deno.test.each<[string, string, "idle" | "quiet" | "busy"]>([
   ["COPY in by extended query, done and synced", "F:PBES B:12G F:dcS B:C ZI", "idle"],
   ["COPY in by extended query, done and not yet synced", "F:PBES B:12G F:dc B:C", "busy"],
   ["COPY in by extended query, failed at the backend", "F:PBES B:12G F:d B:E F:cS B:ZI", "idle"],
+  ["COPY in by simple query, done, with a Sync sent ahead", "F:QS B:G F:dc B:C ZI", "idle"],
+  ["COPY in by simple query, its data sent ahead", "F:Qdc B:G", "busy"],
+  ["COPY in by simple query, its data sent ahead, answered", "F:Qdc B:GC ZI", "idle"],
+  ["COPY in by extended query, its data sent ahead", "F:PBEdcS B:12G", "busy"],
+  ["COPY in by extended query, its data sent ahead, answered", "F:PBEdcS B:12GC ZI", "idle"],
+  ["COPY in by extended query, its data sent ahead and not yet synced", "F:PBESdc B:12GC", "busy"],
+  ["two COPYs in by extended query, their data sent ahead, one answered", "F:EdcSEdcS B:GC ZI", "busy"],
+  ["two COPYs in by extended query, their data sent ahead, answered", "F:EdcSEdcS B:GC ZI GC ZI", "idle"],
+  ["two COPYs in of one query, their data sent ahead", "F:QdcdcQ B:GCGC ZI", "busy"],
+  ["two COPYs in of one query, their data sent ahead, answered", "F:QdcdcQ B:GCGC ZI C ZI", "idle"],
+  ["COPY in that fails, its data sent ahead", "F:Qdc B:E ZI", "idle"],
+  ["COPY in that fails, its data sent ahead of another query", "F:QdcQ B:E ZI", "busy"],
+  ["COPY in by extended query that fails, its data sent ahead", "F:PBEdcS B:12E ZI", "idle"],
+  ["COPY in by extended query, with a Sync in it", "F:PBES B:12G F:dSdc B:C", "busy"],
+  ["CopyDone outside COPY", "F:c", "idle"],
+  ["CopyDone outside COPY, in front of a query", "F:Qc B:C ZI F:Q B:G F:d", "busy"],
+  ["Parse that a query settles in place of a Sync", "F:PQ B:1C ZI", "idle"],
   ["COPY out", "F:Q B:Hd", "busy"],
   ["COPY out, done", "F:Q B:HddcC ZI", "idle"],
   ["a notification while idle", "B:A", "idle"],
@@ -56,6 +73,25 @@ Deno.test.each<[string, string, number]>([
   ["a pipeline of three Syncs", "F:PBES PBES PBES B:12C ZI B:12C ZI B:12C ZI", 3],
 ])("Activity counts the transactions of %s (%s)", (_name, script, count) => {
   assert.equal(run(script).transactions, count);
+});
+
+Deno.test.each<[string, string, boolean]>([
+  ["nothing is asked", "", false],
+  ["a query runs", "F:Q", false],
+  ["a query runs in a transaction", "F:Q B:ZT F:Q", false],
+  ["a transaction is open", "F:Q B:ZT", true],
+  ["a transaction has failed", "F:Q B:E ZE", true],
+  ["Parse waits for a Sync", "F:P", true],
+  ["Parse waits for a Sync behind a query that runs", "F:QP", true],
+  ["a Sync waits for its answer", "F:PS", false],
+  ["data is copied in", "F:Q B:G F:d", true],
+  ["COPY in is to end", "F:Q B:G F:dc", false],
+  ["COPY in by extended query is to end", "F:ES B:G F:dc", true],
+  ["COPY in by extended query is to end, with its data sent ahead", "F:EdcS B:G", false],
+  ["data is copied out", "F:Q B:Hd", false],
+  ["the client has said Terminate", "F:QX", true],
+])("needsClient when %s (%s) is %s", (_name, script, expected) => {
+  assert.equal(run(script).needsClient, expected);
 });
 
 Deno.test("Activity notes Terminate", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import { PgError } from "../../lib/errors.ts";
-import type { ByteStream } from "../../lib/stream/byte_stream.ts";
+import { answersTo, concat, messagesOf, serve } from "./model_backend.ts";
 import { allOf, bytesOf, message, QUERY, READY, READY_IN_TRANSACTION, Scene } from "./scene.ts";
 
 const ENDED = new PgError("57P01", "ended when idle");
@@ -314,94 +314,4 @@ async function endAt(at: number, pipeline: Uint8Array, size = pipeline.length) {
   const { bytes } = await serving;
   assert.equal((await scene.result).how, "ended_by_policy");
   return { received, backendGot: [...bytes] };
-}
-
-/** A backend that answers what it understands, each answer in pieces, until the frontend ends. */
-async function serve(stream: ByteStream): Promise<{ readonly bytes: Uint8Array }> {
-  const server = new Server();
-  const chunks: Uint8Array[] = [];
-  for (let chunk = await stream.read(); chunk !== null; chunk = await stream.read()) {
-    chunks.push(chunk.slice());
-    const answer = concat(...server.take(chunk));
-    // Cut at a place that is no boundary.
-    const middle = Math.max(0, answer.length - 4);
-    if (middle > 0) await stream.write(answer.slice(0, middle));
-    await stream.write(answer.slice(middle));
-  }
-  await stream.end();
-  return { bytes: concat(...chunks) };
-}
-
-/** What a backend answers, in the form `C`, `E…`, `ZI`, and how many bytes were left over. */
-function answersTo(bytes: Uint8Array): { readonly answers: readonly string[]; readonly rest: number } {
-  const server = new Server();
-  const answers = server.take(bytes).map(nameOf);
-  return { answers, rest: server.rest.length };
-}
-
-/** Answers as PostgreSQL would: one ReadyForQuery for each Query and Sync, and nothing from an error to its Sync. */
-class Server {
-  rest: Uint8Array = new Uint8Array(0);
-  #status = "I";
-  #isSkipping = false;
-
-  take(chunk: Uint8Array): Uint8Array[] {
-    this.rest = concat(this.rest, chunk);
-    const answers: Uint8Array[] = [];
-    while (this.rest.length >= 5) {
-      const length = 1 + new DataView(this.rest.buffer).getInt32(1);
-      if (this.rest.length < length) break;
-      answers.push(...this.#answer(String.fromCharCode(this.rest[0]), this.rest.subarray(5, length)));
-      this.rest = this.rest.slice(length);
-    }
-    return answers;
-  }
-
-  #answer(type: string, body: Uint8Array): Uint8Array[] {
-    const text = new TextDecoder().decode(body);
-    switch (type) {
-      case "Q":
-        this.#status = text.startsWith("begin") ? "T" : text.startsWith("commit") ? "I" : this.#status;
-        return [message("C", text), message("Z", this.#status)];
-      case "S":
-        this.#isSkipping = false;
-        return [message("Z", this.#status)];
-      case "X":
-        return [];
-    }
-    if (this.#isSkipping) return [];
-    this.#isSkipping = text.startsWith("fail");
-    return [this.#isSkipping ? message("E", "SERROR\0C42601\0\0") : message("2", "")];
-  }
-}
-
-/** The messages that come until the end; a cut one fails the test. */
-async function messagesOf(stream: ByteStream) {
-  let rest = Uint8Array.from(await bytesOf(stream));
-  const messages = [];
-  while (rest.length > 0) {
-    const length = 1 + new DataView(rest.buffer, rest.byteOffset).getInt32(1);
-    assert(rest.length >= length, "the last message is cut");
-    const bytes = rest.subarray(0, length);
-    messages.push({ type: String.fromCharCode(bytes[0]), name: nameOf(bytes), length });
-    rest = rest.subarray(length);
-  }
-  return messages;
-}
-
-function nameOf(bytes: Uint8Array): string {
-  const type = String.fromCharCode(bytes[0]);
-  const text = new TextDecoder().decode(bytes.subarray(5));
-  if (type === "E") return type + text.split("\0").find((field) => field.startsWith("C"))!.slice(1);
-  return type === "Z" ? type + text : type;
-}
-
-function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -22,7 +22,7 @@ export class Scene {
   readonly dialled = Promise.withResolvers<void>();
   readonly delivered = Promise.withResolvers<void>();
 
-  constructor({ fromClient = EMPTY, fromBackend = EMPTY } = {}) {
+  constructor({ fromClient = EMPTY, fromBackend = EMPTY, patienceMs = 1_000 } = {}) {
     const [client, clientSide] = memoryPair();
     const [backend, backendSide] = memoryPair();
     this.client = client;
@@ -30,6 +30,7 @@ export class Scene {
     this.relay = new Relay(clientSide, backendSide, {
       fromClient,
       fromBackend,
+      patienceMs,
       sendCancel: async (isStillMeant) => {
         await this.dialled.promise;
         if (!isStillMeant()) return;
