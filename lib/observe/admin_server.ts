@@ -115,8 +115,17 @@ function identityOf({ certificates, privateKey }: AdminTls) {
   return { cert: certificates, key: privateKey.reveal() };
 }
 
+/**
+ * One answer at a time to each connection: Deno 2.9 goes on reading and answering a client that asks thousands of times
+ * ahead and reads nothing, until there is no memory left.
+ */
 function answerFrom(sources: AdminSources) {
+  const answering = new WeakSet<Socket>();
   return (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    if (answering.has(socket)) return void socket.destroy();
+    answering.add(socket);
+    response.once("finish", () => answering.delete(socket));
     answerTo(request, sources).then(
       (answer) => send(response, { isHead: request.method === "HEAD", ...answer }),
       // A bug of ours: who asks is not told of it.

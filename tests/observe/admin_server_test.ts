@@ -106,6 +106,34 @@ Deno.test("AdminServer ends connections that send half a head, or nothing at all
   for (const one of said) assert.match(one, /^HTTP\/1.1 408 /);
 });
 
+Deno.test("AdminServer ends a connection that asks again before it has been answered, and makes no answers that nobody reads", async () => {
+  let made = 0;
+  const text = () => {
+    made++;
+    return Promise.resolve("up 1\n");
+  };
+  const { server } = await opened({ metrics: { ...metrics, text } });
+  await using _closing = server;
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
+  await connection.write(new TextEncoder().encode("GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500)));
+  const timer = setTimeout(() => connection.close(), 3_000);
+  await new Response(connection.readable).text().catch(() => {});
+  clearTimeout(timer);
+  assert(made <= 1, `${made} answers`);
+});
+
+Deno.test("AdminServer answers one request after the other on one connection", async () => {
+  const { server } = await opened();
+  await using _closing = server;
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
+  for (let count = 0; count < 20; count++) {
+    await connection.write(new TextEncoder().encode("GET /health HTTP/1.1\r\nhost: x\r\n\r\n"));
+    const said = new Uint8Array(1000);
+    const length = await connection.read(said) ?? 0;
+    assert.match(new TextDecoder().decode(said.subarray(0, length)), /^HTTP\/1\.1 200 OK[^]*OK$/);
+  }
+});
+
 Deno.test("AdminServer takes so many connections and no more, and those that are there are served", async () => {
   const { server } = await opened();
   await using _closing = server;
