@@ -16,6 +16,7 @@ import { StartError } from "./lib/commands/load.ts";
 import { permissions } from "./lib/commands/permissions.ts";
 import { readToken, type TokenPlace } from "./lib/commands/read_token.ts";
 import { start } from "./lib/commands/start.ts";
+import { stopSignals } from "./lib/commands/stop_signals.ts";
 import { ConfigurationError } from "./lib/config/problem.ts";
 
 let exitCode: number = EXIT.ok;
@@ -121,13 +122,4 @@ function asOneSentence(text: string): string {
       /(too many arguments for '.*')\. Expected 0 .*: (.*)\./,
       "$1: it takes options alone, and $2 is none",
     );
-}
-
-/** The first SIGTERM or SIGINT asks it to end, another to end now. SIGHUP, which a closing terminal sends too, ends nothing. */
-function stopSignals(): { readonly signal: AbortSignal; readonly now: AbortSignal } {
-  const stop = new AbortController();
-  const now = new AbortController();
-  const act = () => (stop.signal.aborted ? now : stop).abort();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, act);
-  return { signal: stop.signal, now: now.signal };
 }
