@@ -33,13 +33,18 @@ export function saysAsked({ user, database }: Candidate, asking: Asking): string
 
 /** How long the session would last. */
 export function saysLifetime({ lifetime }: Granted): string {
-  const { atExpiry, atRevocation, atReload, maxSessionMs, reintrospectMs } = lifetime;
+  const { atExpiry, atRevocation, atReload, maxSessionMs, idleMs, idleInTransactionMs, reintrospectMs } =
+    lifetime;
+  const lasts = (ms: number | undefined, otherwise: string) =>
+    ms === undefined ? otherwise : formatDuration(ms);
   return [
     `at_expiry ${atExpiry}`,
     `at_revocation ${atRevocation}`,
     `at_reload ${atReload}`,
-    `max_session ${maxSessionMs === undefined ? "none" : formatDuration(maxSessionMs)}`,
-    `reintrospect ${reintrospectMs === undefined ? "never" : formatDuration(reintrospectMs)}`,
+    `max_session ${lasts(maxSessionMs, "none")}`,
+    `idle_timeout ${lasts(idleMs, "none")}`,
+    `idle_in_transaction_timeout ${lasts(idleInTransactionMs, "none")}`,
+    `reintrospect ${lasts(reintrospectMs, "never")}`,
   ].join(", ");
 }
 

@@ -66,6 +66,7 @@ users = ['\\1', "reporting"]
 backend = "orders"
 login_as = '\\1'
 max_session = "8h"
+idle_timeout = "1h"
 
 [[rules]]
 issuer = "corp"
@@ -119,7 +120,8 @@ Deno.test("explain() says which rule decides, why others did not, and what its b
     'set options = "-cgeqo=off"',
     'set application_name = "alice@example.com via administrators"',
     'set work_mem = "64MB"',
-    "session at_expiry keep, at_revocation end_when_idle, at_reload end_when_idle, max_session 8h, reintrospect never",
+    "session at_expiry keep, at_revocation end_when_idle, at_reload end_when_idle, max_session 8h, idle_timeout 1h, " +
+    "idle_in_transaction_timeout none, reintrospect never",
     "outcome let in",
   ]);
 });
