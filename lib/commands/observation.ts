@@ -13,6 +13,7 @@ import { Readiness } from "../observe/readiness.ts";
 import { openTraces } from "../observe/traces.ts";
 import { ServiceManager } from "../observe/service_manager.ts";
 import type { LogSettings } from "../observe/schema.ts";
+import { startTimer } from "../timers.ts";
 import type { Loaded } from "./load.ts";
 import { closeOutputs, NO_OUTPUTS, openOutputs, type Outputs } from "./outputs.ts";
 
@@ -150,10 +151,7 @@ export class Observation implements AsyncDisposable {
       answeredMs: (name) => this.#readiness.answeredMs(name),
       report: (event) => this.#observe(event),
       now: uptime,
-      after: (ms, act) => {
-        const timer = setTimeout(act, ms);
-        return () => clearTimeout(timer);
-      },
+      after: startTimer,
       random: Math.random,
     });
   }
