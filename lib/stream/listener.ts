@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { clearImmediate, setImmediate } from "node:timers";
 import { acceptAgain, BACKLOG } from "../accept_again.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { KEEP_ALIVE_MS, NodeStream } from "./node_stream.ts";
@@ -13,14 +14,11 @@ export interface ListenerEvents {
 /** Time between two attempts to accept again, in milliseconds. */
 export const PAUSE_MS = 1000;
 
-/** How long after a connection was accepted it is seen whether another one could be, in milliseconds. */
-const LOOK_MS = 50;
-
 /** A TCP port on which clients come in and TLS is offered: `node:net`, whose sockets `node:tls` can go on over. */
 export class Listener implements Disposable {
   readonly #server: Server;
   readonly #events: ListenerEvents;
-  #look: ReturnType<typeof setTimeout> | undefined;
+  #look: ReturnType<typeof setImmediate> | undefined;
   #pause: ReturnType<typeof setInterval> | undefined;
 
   /** Where it listens: the port the system chose, when it was asked for port 0. */
@@ -59,7 +57,7 @@ export class Listener implements Disposable {
 
   /** Accepts no more; connections accepted go on. */
   close(): void {
-    clearTimeout(this.#look);
+    clearImmediate(this.#look);
     clearInterval(this.#pause);
     this.#server.close();
   }
@@ -75,11 +73,11 @@ export class Listener implements Disposable {
     // Here, because Deno 2.9 makes nothing of the server's own option.
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     this.#events.connection(new NodeStream(socket));
-    // Not for each: to look costs half as much as to accept, and a flood has thousands.
-    this.#look ??= setTimeout(() => {
+    // Once for all that come in one turn: in a flood of thousands, to look for each would cost more than to accept them.
+    this.#look ??= setImmediate(() => {
       this.#look = undefined;
       this.#pauseIfObstructed();
-    }, LOOK_MS);
+    });
   }
 
   /** Tells when the connection just accepted was the last there is a file descriptor for, and tries again until it is not. */
