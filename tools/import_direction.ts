@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "listeners",
     "type session_settings",
     "stream",
-    "observe",
+    "type observe",
     "relay/cancel_keys",
     "limits",
     "type config/*",
@@ -63,7 +63,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   entrance: [
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
     ...[
-      "type token/presentation",
       "type limits",
       "type chronicle",
       "type session_settings",
@@ -107,7 +106,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   connect: SPEECH,
   limits: LEAVES,
   relay: ["wire", "stream", ...LEAVES],
-  stream: ["wire", "dialogue", ...LEAVES],
+  stream: ["wire", "type dialogue", ...LEAVES],
 
   // The schemas that the rooms own, and what a section is parsed into once and for all.
   config: [
