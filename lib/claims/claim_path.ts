@@ -1,3 +1,7 @@
+// In: claims, and what the configuration says of them. Out: what a dotted path leads to, and whether a requirement holds.
+// Nothing here knows where the claims come from: the rooms that check tokens and that ask the rules both read them.
+// JSON Web Token: https://www.rfc-editor.org/rfc/rfc7519#section-4
+
 import { Mistake } from "../mistake.ts";
 
 /** Where a claim is in a token: the names to follow from the top, one object at a time. */

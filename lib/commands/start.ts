@@ -1,3 +1,7 @@
+// The room `commands/`: what a person can ask of the program, one file each, and what keeps it running.
+// In: where the configuration comes from, and the signals of whoever runs the program. Out: text, or a proxy that serves.
+// Chapter: the command line; https://www.postgresql.org/docs/18/server-shutdown.html has another drain by signals
+
 import type { ConfigurationSource } from "../config/load.ts";
 import { CannotServe } from "../listening.ts";
 import { load, StartError } from "./load.ts";
