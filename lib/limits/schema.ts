@@ -51,6 +51,7 @@ export const limitsSchema = v.strictObject({
   connections_per_network: v.optional(networkLimits, {}),
   unauthenticated: v.optional(count, 1000),
   unauthenticated_per_address: v.optional(count, 100),
+  judged_per_address: v.optional(count, 4),
   failed_logins: v.optional(count, 10),
   failed_logins_window: v.optional(duration({ minMs: 1000 }), "5m"),
   failed_logins_refused_for: v.optional(duration({ minMs: 1000 }), "1m"),

@@ -29,7 +29,7 @@ Deno.test("config.example.toml is loaded with every commented-out key in force",
 
 Deno.test("config.example.toml says of each commented-out default what the default is", async () => {
   const shared =
-    /^# (minimum_tls_version|insecure_plaintext|login_timeout|parameters = \[|ignore_parameters|reserved_roles|failed_logins|discoveries|unauthenticated|connections = |connections_per_(address|identity))/;
+    /^# (minimum_tls_version|insecure_plaintext|login_timeout|parameters = \[|ignore_parameters|reserved_roles|judged|failed_logins|discoveries|unauthenticated|connections = |connections_per_(address|identity))/;
   const lines = example.split("\n");
   const uncommented = lines.map((line) =>
     shared.test(line) || /^# {3}"|^# \]/.test(line) ? line.slice(2) : line

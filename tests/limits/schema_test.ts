@@ -10,6 +10,7 @@ Deno.test("limitsSchema bounds unauthenticated connections and failed logins unl
     connections_per_network: [],
     unauthenticated: 1000,
     unauthenticated_per_address: 100,
+    judged_per_address: 4,
     failed_logins: 10,
     failed_logins_window: 300_000,
     failed_logins_refused_for: 60_000,
