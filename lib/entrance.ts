@@ -214,7 +214,7 @@ export class Entrance implements Stranger {
   }
 
   async #authenticate(request: SessionRequest): Promise<Admission> {
-    const { failedLogins, discoveries } = this.#house;
+    const { failedLogins, discoveries, turns } = this.#house;
     const { user, database } = request;
     const clientAddress = this.#peer.address;
     const { tls } = this.#client.stream;
@@ -232,11 +232,13 @@ export class Entrance implements Stranger {
       asked: { user, database, clientAddress, serverName: serverName ?? undefined },
     };
     const judge = answer(judgeToken, async (token) => {
-      // Once more: others like it may have failed while this one was asked for its token.
-      failedLogins.check(suspect);
-      const nowMs = this.#house.wallClock();
-      const about = { request, presentation, settings: this.#settings, clientAddress, nowMs };
-      const verdict = await this.#stages.time("token", () => admit(token, about));
+      const verdict = await this.#stages.time("token", async () => {
+        using _turn = await turns.take(clientAddress, { issuer: way.issuer, signal: this.#end.signal });
+        // Once more: others like it may have failed while this one was asked for its token, and waited for its turn.
+        failedLogins.check(suspect);
+        const nowMs = this.#house.wallClock();
+        return await admit(token, { request, presentation, settings: this.#settings, clientAddress, nowMs });
+      });
       this.#whose = verdict.kind === "accepted" ? factsOf(verdict.who) : verdict.whose;
       if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
       // An issuer that is down is nobody's guess.

@@ -4,6 +4,7 @@ import { PgError } from "./errors.ts";
 import { Connections } from "./limits/connections.ts";
 import { Discoveries } from "./limits/discoveries.ts";
 import { FailedLogins } from "./limits/failed_logins.ts";
+import { Turns } from "./limits/turns.ts";
 import { Unauthenticated } from "./limits/unauthenticated.ts";
 import type { Census } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
@@ -75,6 +76,7 @@ export class Proxy implements AsyncDisposable {
       failedLogins: new FailedLogins(configuration.limits, now),
       discoveries: new Discoveries(configuration.limits, now),
       unauthenticated: new Unauthenticated(configuration.limits, now),
+      turns: new Turns(configuration.limits),
       connections: new Connections(configuration.limits),
       now,
       wallClock,
@@ -134,8 +136,8 @@ export class Proxy implements AsyncDisposable {
     const old = this.#settings;
     this.#settings = settings;
     // What was counted stays: a reload forgives nobody.
-    const { failedLogins, discoveries, unauthenticated, connections } = this.#house;
-    for (const each of [failedLogins, discoveries, unauthenticated, connections]) {
+    const { failedLogins, discoveries, unauthenticated, turns, connections } = this.#house;
+    for (const each of [failedLogins, discoveries, unauthenticated, turns, connections]) {
       each.apply(configuration.limits);
     }
     this.#house.isTracing = configuration.log.level === "trace";

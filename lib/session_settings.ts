@@ -4,6 +4,7 @@ import type { BackendAccess } from "./backend_link.ts";
 import type { Connections } from "./limits/connections.ts";
 import type { Discoveries } from "./limits/discoveries.ts";
 import type { FailedLogins } from "./limits/failed_logins.ts";
+import type { Turns } from "./limits/turns.ts";
 import type { Unauthenticated } from "./limits/unauthenticated.ts";
 import type { Network } from "./network.ts";
 import type { Observer } from "./observe/events.ts";
@@ -40,6 +41,7 @@ export interface SessionHouse {
   readonly failedLogins: FailedLogins;
   readonly discoveries: Discoveries;
   readonly unauthenticated: Unauthenticated;
+  readonly turns: Turns;
   readonly connections: Connections;
   readonly observe: Observer;
   /** Each message of a login is observed, its secrets left out: `log.level = "trace"`. */
