@@ -16,6 +16,7 @@ import { startupSchema } from "../startup/schema.ts";
 import { listenSchema } from "../stream/listen_schema.ts";
 import { issuerSchema, type IssuerSettings } from "../token/schema.ts";
 import { checkBindings } from "./check_bindings.ts";
+import { checkAddresses, checkOutputs } from "./check_clashes.ts";
 import { checkIssuers } from "./check_issuers.ts";
 import { checkRules } from "./check_rules.ts";
 import type { Configuration } from "./configuration.ts";
@@ -56,7 +57,7 @@ export async function loadConfiguration(
   outside: Outside = THIS_MACHINE,
 ): Promise<Configuration> {
   const { path, flags = {} } = typeof source === "string" ? { path: source } : source;
-  const file = path === undefined ? TomlDocument.parse("") : parse(path, await read(path, outside));
+  const file = path === undefined ? TomlDocument.parse("") : parse(path, await textOf(path, outside));
   const overlaid = await overlay(file, { flags, readTextFile: outside.readTextFile });
   const { document } = overlaid;
   const problems = new Problems((keys) => document.placeOf(keys));
@@ -111,13 +112,17 @@ export async function loadConfiguration(
   checkRules(rules, { issuers, backends, hasPseudonymKey, problems });
   const policy = linkPolicy({ rules, backends: names, reservedRoles, pseudonymKey }, problems);
 
+  const own = path === undefined ? overlaid.files : [resolve(path), ...overlaid.files];
+  const read = [...own, ...files.paths, ...keyPaths(issuers, files)];
+  checkOutputs({ log: log?.file, audit: audit?.file }, { read, files, problems });
+  checkAddresses({ listen: listenSettings?.address, admin: adminSettings?.address }, problems);
+
   const found = problems.inOrder();
   if (found.length > 0) throw new ConfigurationError(path ?? NO_FILE, found);
-  const own = path === undefined ? overlaid.files : [resolve(path), ...overlaid.files];
   return Object.freeze({
     path: path === undefined ? undefined : resolve(path),
     directory,
-    files: [...own, ...files.paths, ...keyPaths(issuers, files)],
+    files: read,
     variables: [
       ...files.variables,
       ...issuers.flatMap((issuer) => issuer?.introspection?.client_secret_env ?? []),
@@ -141,7 +146,7 @@ function withPath<T extends { readonly file?: string }>(settings: T, files: Name
   return settings.file === undefined ? settings : { ...settings, file: files.absolute(settings.file) };
 }
 
-async function read(path: string, { readTextFile }: Outside): Promise<string> {
+async function textOf(path: string, { readTextFile }: Outside): Promise<string> {
   try {
     return await readTextFile(path);
   } catch (thrown) {
