@@ -2,6 +2,7 @@ import { checkPermissions } from "../config/permissions.ts";
 import { ConfigurationError } from "../config/problem.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { type ConfigurationSource, loadConfiguration, THIS_MACHINE } from "../config/load.ts";
+import { type Network, parseNetwork } from "../network.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 import type { IssuerProblem, TokenEvent } from "../token/token_event.ts";
 import type { TokenVerifier } from "../token/token_verifier.ts";
@@ -89,7 +90,14 @@ function findingsOfMistakes({ message }: ConfigurationError): readonly Finding[]
 
 function warningsOfListeners({ listen, admin }: Configuration): readonly Finding[] {
   const warning = (what: string, detail: string): Finding => ({ what, state: "warning", detail });
+  const everybody = ["0.0.0.0/0", "::/0"].filter((network) => isAmong(network, listen.proxy_protocol));
   return [
+    ...everybody.map((network) =>
+      warning(
+        "listen",
+        `proxy_protocol has ${network}: whoever reaches the proxy can say that they come from anywhere`,
+      )
+    ),
     ...(listen.insecure_plaintext
       ? [warning("listen", "insecure_plaintext: clients may log in outside TLS, with their tokens in clear")]
       : []),
@@ -97,6 +105,11 @@ function warningsOfListeners({ listen, admin }: Configuration): readonly Finding
       ? [warning("admin", "insecure_plaintext: metrics can be read on their way to other machines")]
       : []),
   ];
+}
+
+function isAmong(text: string, networks: readonly Network[]): boolean {
+  const { family, hostBits } = parseNetwork(text);
+  return networks.some((network) => network.family === family && network.hostBits === hostBits);
 }
 
 function notTried({ backends }: Configuration): readonly Finding[] {

@@ -29,6 +29,7 @@ Deno.test.afterAll(() => resources.disposeAsync());
 
 /** What differs from a configuration in which nothing is wrong. */
 interface Given {
+  readonly listen?: string;
   readonly issuer?: string;
   readonly backends?: string;
   readonly rules?: string;
@@ -82,6 +83,7 @@ backend = "main"`;
   return `[listen]
 certificate = "server.crt"
 private_key = "server.key"
+${given.listen ?? ""}
 
 [[issuers]]
 name = "corp"
@@ -331,6 +333,20 @@ Deno.test("check() warns of what can be read or forged on its way", async () => 
     "warning backend require: sslmode=require: whoever answers there is taken for the backend",
     "warning backend verify-ca: sslmode=verify-ca: any server of its authorities is taken for the backend",
   ]);
+});
+
+Deno.test.each<[string, string, string[]]>([
+  ["every IPv4 address", '["10.0.0.5", "0.0.0.0/0"]', ["0.0.0.0/0"]],
+  ["every IPv6 address", '["::/0"]', ["::/0"]],
+  ["large networks", '["10.0.0.0/8", "fd00::/8"]', []],
+])("check() warns of balancers at %s, who could be anybody", async (_name, networks, everybody) => {
+  const lines = await checked({ listen: `proxy_protocol = ${networks}` });
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("warning listen:")),
+    everybody.map((network) =>
+      `warning listen: proxy_protocol has ${network}: whoever reaches the proxy can say that they come from anywhere`
+    ),
+  );
 });
 
 Deno.test("tableOf() aligns its columns and counts what is wrong", () => {
