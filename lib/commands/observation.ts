@@ -60,7 +60,7 @@ export class Observation implements AsyncDisposable {
    */
   async prepare(loaded: Loaded): Promise<Loaded> {
     try {
-      await this.#forgetPrepared();
+      await this.discard();
       const outputs = await openOutputs(this.#outputs, loaded.configuration, {
         sources: { readiness: () => this.#readiness.answer(), metrics: this.#metrics },
         report: (event) => this.#reportOutput(event),
@@ -71,6 +71,13 @@ export class Observation implements AsyncDisposable {
       await loaded.verifier.close();
       throw error;
     }
+  }
+
+  /** Closes what the configuration prepared last wants and the one of now does not: it will not be adopted. */
+  async discard(): Promise<void> {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared !== null) await closeOutputs(prepared.outputs, this.#outputs);
   }
 
   /** Goes on by the configuration prepared last; who is to be told of everything from now on. */
@@ -114,7 +121,7 @@ export class Observation implements AsyncDisposable {
     this.#probes?.[Symbol.dispose]();
     this.#serviceManager.stopping();
     await this.#serviceManager.said;
-    await this.#forgetPrepared();
+    await this.discard();
     await this.#closing;
     await closeOutputs(this.#outputs);
     this.#log?.[Symbol.dispose]();
@@ -124,12 +131,6 @@ export class Observation implements AsyncDisposable {
 
   #beginAuditTrail(): Observer {
     return auditTrail({ write: (line) => this.#outputs.audit?.write(line), now: Date.now });
-  }
-
-  async #forgetPrepared(): Promise<void> {
-    const prepared = this.#prepared;
-    this.#prepared = null;
-    if (prepared !== null) await closeOutputs(prepared.outputs, this.#outputs);
   }
 
   #adoptNeeds({ backends, issuers, admin }: Configuration, verifier: Loaded["verifier"]): void {

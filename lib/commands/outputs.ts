@@ -45,7 +45,7 @@ export async function openOutputs(
   for (const one of addressesOf(address)) {
     const name = `${formatAddress(one.host, one.port)} ${tls === undefined ? "plain" : "TLS"}`;
     const kept = now.admin.get(name);
-    const server = kept ?? opened.use(await openAdmin(one, configuration, outside.sources));
+    const server = kept ?? opened.use(await openAdmin(one, { now, configuration, outside }));
     admin.set(name, server);
   }
   opened.move();
@@ -88,13 +88,20 @@ async function fileOf(
 
 async function openAdmin(
   address: ListenAddress,
-  { admin: { tls } }: Configuration,
-  sources: AdminSources,
+  { now, configuration: { admin: { tls } }, outside: { sources } }: {
+    readonly now: Outputs;
+    readonly configuration: Configuration;
+    readonly outside: OutputsOutside;
+  },
 ): Promise<AdminServer> {
   try {
     return await AdminServer.open({ address, tls, sources });
   } catch (error) {
-    throw new StartError(`cannot listen on admin.address: ${whyNotListening(error)}`);
+    const isOurs = [...now.admin.values()].some((server) => server.address.port === address.port);
+    const why = isOurs
+      ? "the proxy itself listens on that port in another way until it ends; start it again, or choose another port"
+      : whyNotListening(error);
+    throw new StartError(`cannot listen on admin.address: ${why}`);
   }
 }
 

@@ -17,6 +17,8 @@ export interface ServiceOptions {
    * open of the same may go on being used, by both until either is closed.
    */
   readonly load: (report: (event: TokenEvent) => void, before?: Loaded) => Promise<Loaded>;
+  /** What was loaded last cannot be served: what was opened for it besides its issuers is to be closed. */
+  readonly discard?: () => Promise<void>;
   /** Where events go under a configuration. */
   readonly observerOf: (configuration: Configuration) => Observer;
   /** The proxy's clocks and timers; default: the machine's. */
@@ -139,7 +141,7 @@ export class Service implements AsyncDisposable {
       if (this.#isEnding) return await verifier.close();
       ({ loginsOver } = await this.proxy.adopt(configuration, verifier));
     } catch (error) {
-      await verifier.close();
+      await Promise.all([verifier.close(), this.#options.discard?.()]);
       throw error;
     }
     this.#loaded = loaded;

@@ -57,6 +57,7 @@ async function openService(
   try {
     return await Service.open({
       load: async (report, before) => await observation.prepare(await load(source, report, before)),
+      discard: () => observation.discard(),
       observerOf: () => observation.adopt(),
     });
   } catch (error) {

@@ -26,6 +26,9 @@ export interface AppendedFileOptions extends AppendedFileEvents {
 /** How long until what could not be written is tried again, in milliseconds. */
 const RETRY_MS = 1_000;
 
+/** How long opening may take, in milliseconds. */
+const OPEN_TIMEOUT_MS = 3_000;
+
 /** Who works on this machine may read what is recorded of others only by the group: who logged in, and from where. */
 const MODE = 0o640;
 
@@ -120,6 +123,13 @@ export class AppendedFile implements LineSink, Disposable {
   }
 }
 
-function openToAppend(path: string): Promise<OpenFile> {
-  return Deno.open(path, { append: true, create: true, mode: MODE });
+/** A pipe is not open before somebody reads from it, and nobody may: that must hold up neither a start nor reloads. */
+async function openToAppend(path: string): Promise<OpenFile> {
+  const opening = Deno.open(path, { append: true, create: true, mode: MODE });
+  const { promise: timeUp, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), OPEN_TIMEOUT_MS);
+  const file = await Promise.race([opening, timeUp]).finally(() => clearTimeout(timer));
+  if (file !== null) return file;
+  opening.then((late) => late.close(), () => {});
+  throw new Error("it takes too long to open: if it is a pipe, something must read from it");
 }
