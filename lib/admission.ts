@@ -65,8 +65,8 @@ export async function admit(
     token = await settings.tokens.verify(presented.reveal(), presentation);
   } catch (error) {
     if (!(error instanceof TokenRefused)) throw error;
-    const blame = error.fault.endsWith("_unavailable") ? "issuer" : "frontend";
-    return { kind: "refused", reason: `${error.fault}: ${error.message}`, fault: error.fault, blame };
+    const { fault, message, blame } = error;
+    return { kind: "refused", reason: `${fault}: ${message}`, fault, blame };
   }
   const { user, database, replication } = request;
   const asked = { user, database, replication: replication !== null, clientAddress, nowMs };

@@ -25,6 +25,13 @@ export type TokenFault =
   | "issuer_unavailable"
   | "validator_unavailable";
 
+/** The token may be good: it could not be found out. */
+const NOT_FOUND_OUT: ReadonlySet<TokenFault> = new Set([
+  "keys_unavailable",
+  "issuer_unavailable",
+  "validator_unavailable",
+]);
+
 /**
  * The token is not good. The message is the reason for the log: it names members of the token, never their values,
  * because before its signature is checked a token says whatever an attacker wants in the log.
@@ -38,5 +45,10 @@ export class TokenRefused extends Error {
   constructor(fault: TokenFault, reason: string) {
     super(reason);
     this.fault = fault;
+  }
+
+  /** Whose fault it is: that of the issuer, or who speaks for it, where nobody could say whether the token is good. */
+  get blame(): "frontend" | "issuer" {
+    return NOT_FOUND_OUT.has(this.fault) ? "issuer" : "frontend";
   }
 }

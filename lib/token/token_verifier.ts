@@ -124,6 +124,7 @@ export class TokenVerifier implements AsyncDisposable {
    * @throws {TokenRefused} with its fault when it is not
    */
   async verify(token: string, presentation: Presentation = {}): Promise<VerifiedToken> {
+    if (token === "") throw new TokenRefused("not_a_token", "The password is empty");
     if (token.length > this.#maxTokenBytes) {
       throw new TokenRefused("too_long", `The token is longer than ${this.#maxTokenBytes} bytes`);
     }
