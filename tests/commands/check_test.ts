@@ -84,7 +84,6 @@ backend = "main"`;
 certificate = "server.crt"
 private_key = "server.key"
 ${given.listen ?? ""}
-
 [[issuers]]
 name = "corp"
 url = "${issuer.url}"
