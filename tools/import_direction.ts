@@ -16,6 +16,7 @@ const LEAVES = [
   "listen_address",
   "der",
   "b64token",
+  "pem",
   "timers",
 ];
 
@@ -132,6 +133,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   address: [],
   der: [],
   b64token: [],
+  pem: [],
   network: ["mistake"],
   connection_maximum: [],
   accept_again: [],

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { Configuration } from "../config/configuration.ts";
 import type { Census, CertificateStanding } from "../observe/census.ts";
+import { certificatesIn } from "../pem.ts";
 import type { Proxy } from "../proxy.ts";
 import type { Loaded } from "./load.ts";
 
@@ -26,10 +27,8 @@ function certificatesOf(configuration: Configuration): readonly CertificateStand
   return certificates;
 }
 
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
 function standingOf(certificate: string, chainPem = ""): CertificateStanding[] {
-  const ends = [...chainPem.matchAll(PEM_CERTIFICATE)].map(([pem]) => new X509Certificate(pem).validToDate);
+  const ends = certificatesIn(chainPem).map((pem) => new X509Certificate(pem).validToDate);
   if (ends.length === 0) return [];
   return [{ certificate, expiresAtMs: Math.min(...ends.map((end) => end.getTime())) }];
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
+import { certificatesIn } from "../pem.ts";
 import { createServerCertificate } from "../stream/server_certificate.ts";
 import { type Finding, plural, type State } from "./finding.ts";
 
@@ -63,7 +64,7 @@ interface Pem {
 
 /** A certificate of ours and its chain: every link of it has to hold. */
 function findingsOfChain(what: string, { pem, nowMs }: Pem): Finding[] {
-  return certificatesIn(pem).map((certificate, index) => {
+  return readCertificates(pem).map((certificate, index) => {
     const { state, says } = validityOf(certificate, nowMs);
     const names = index > 0 ? "" : `, ${namesOf(certificate)}, its key fits`;
     const place = index > 0 ? `${what}, link ${index + 1}` : what;
@@ -73,7 +74,10 @@ function findingsOfChain(what: string, { pem, nowMs }: Pem): Finding[] {
 
 /** Authorities that are trusted: one that is over harms nobody as long as there are others. */
 function findingOfAuthorities(what: string, { pem, nowMs }: Pem): Finding {
-  const all = certificatesIn(pem).map((certificate) => ({ certificate, ...validityOf(certificate, nowMs) }));
+  const all = readCertificates(pem).map((certificate) => ({
+    certificate,
+    ...validityOf(certificate, nowMs),
+  }));
   const faults = all.filter(({ state }) => state === "fault");
   const worst = faults[0] ?? all.find(({ state }) => state === "warning") ?? all[0];
   const state = faults.length > 0 && faults.length < all.length ? "warning" : worst.state;
@@ -81,9 +85,8 @@ function findingOfAuthorities(what: string, { pem, nowMs }: Pem): Finding {
   return { what, state, detail: `${number}: ${subjectOf(worst.certificate)}, ${worst.says}` };
 }
 
-function certificatesIn(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
+function readCertificates(pem: string): X509Certificate[] {
+  return certificatesIn(pem).map((block) => new X509Certificate(block));
 }
 
 function validityOf(

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { PSEUDONYM_KEY_MIN_BYTES } from "../authorize/schema.ts";
+import { certificatesIn, hasPassphrase } from "../pem.ts";
 import { Secret } from "../secret.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 
@@ -65,7 +66,7 @@ export class NamedFiles {
    */
   async certificates(path: string): Promise<string> {
     const text = await this.#text(path);
-    const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+    const blocks = certificatesIn(text);
     if (blocks.length === 0) throw new UnusableFile(`names ${path}, which holds no certificate in PEM form`);
     for (const block of blocks) {
       // node:crypto's own words are those of an ASN.1 parser, which help nobody.
@@ -85,7 +86,7 @@ export class NamedFiles {
    */
   async privateKey(path: string): Promise<Secret> {
     const text = await this.#text(path);
-    if (/-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(text)) {
+    if (hasPassphrase(text)) {
       throw new UnusableFile(`names ${path}, whose key has a passphrase: remove it with openssl pkey`);
     }
     if (succeeds(() => createPrivateKey(text))) return new Secret(text);

@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { PgError } from "../errors.ts";
+import { certificatesIn } from "../pem.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import type { TlsDetails } from "./byte_stream.ts";
 import { mistrustOf } from "./certificate_chain.ts";
@@ -20,8 +21,7 @@ export function clientCertificatePolicy(
   demand: ClientCertificatePolicy["demand"],
   authorities = "",
 ): ClientCertificatePolicy {
-  const blocks = authorities.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  return { demand, authorities: blocks.map((block) => new X509Certificate(block)) };
+  return { demand, authorities: certificatesIn(authorities).map((block) => new X509Certificate(block)) };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { importJWK, type JWK } from "jose";
+import { hasPassphrase } from "../../pem.ts";
 import { Secret } from "../../secret.ts";
 import { type Algorithm, ALGORITHM_NAMES, ALGORITHMS } from "../algorithms.ts";
 import { whyUnreadable } from "../why_unreadable.ts";
@@ -91,7 +92,7 @@ async function readFile(
 }
 
 function parsePrivateKey(pem: string): KeyObject {
-  if (/-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)) {
+  if (hasPassphrase(pem)) {
     throw new UnusableCredentials("private_key", "The key has a passphrase: remove it with openssl pkey");
   }
   try {
