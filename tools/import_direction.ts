@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: [
     ...["config", "proxy", "listening", "observe", "authorize", "claims", "token"],
     ...["admission", "authenticate/way_in", "type authenticate", "backend_link", "connect", ...LEAVES],
-    "stream/server_certificate",
+    ...["backend_probe", "stream/server_certificate"],
   ],
   // The cancel keys are the one table that sessions share.
   proxy: [
@@ -98,7 +98,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],
     ...["type startup", "type stream", "type limits", ...SPEECH],
   ],
-  backend_link: ["connect", "stream", ...SPEECH],
+  backend_link: ["backend_answers", "connect", "stream", ...SPEECH],
+  backend_probe: ["backend_answers", "type backend_link", "connect", "stream", ...SPEECH],
+  backend_answers: ["type backend_link", "connect", "stream", ...SPEECH],
 
   startup: SPEECH,
   authenticate: SPEECH,

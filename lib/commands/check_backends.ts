@@ -1,7 +1,8 @@
 import { literalOf } from "../authorize/template.ts";
 import { type BackendNames, type Policy, writtenRole } from "../authorize/policy.ts";
 import type { Rule } from "../authorize/schema.ts";
-import { type BackendAccess, probeBackend, tryLogin } from "../backend_link.ts";
+import { type BackendAccess, tryLogin } from "../backend_link.ts";
+import { probeBackend } from "../backend_probe.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { formatHost, type Host, isLocal } from "../connect/host.ts";
 import { startupParameters } from "../connect/startup_parameters.ts";

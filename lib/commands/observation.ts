@@ -1,5 +1,6 @@
 import { formatAddress } from "../address.ts";
-import { type BackendAccess, probeBackend } from "../backend_link.ts";
+import type { BackendAccess } from "../backend_link.ts";
+import { probeBackend } from "../backend_probe.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { auditTrail } from "../observe/audit.ts";
 import { BackendProbes } from "../observe/backend_probes.ts";

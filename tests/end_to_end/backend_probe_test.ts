@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type BackendAccess, probeBackend } from "../../lib/backend_link.ts";
+import type { BackendAccess } from "../../lib/backend_link.ts";
+import { probeBackend } from "../../lib/backend_probe.ts";
 import { loadConfiguration } from "../../lib/config/load.ts";
 import { decodeProxyHeader } from "../../lib/stream/proxy_header.ts";
 import { outsideOf, PEM, SMALLEST } from "../config/files.ts";

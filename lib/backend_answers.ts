@@ -1,0 +1,122 @@
+import type { BackendAccess } from "./backend_link.ts";
+import { negotiateTls } from "./connect/negotiate_tls.ts";
+import {
+  ConnectTimeout,
+  deriveSaltedPassword,
+  dial,
+  hangUp,
+  randomBytes,
+  startTls,
+} from "./connect/questions.ts";
+import { saltedPassword } from "./connect/salted_password.ts";
+import type { Host } from "./connect/target.ts";
+import { type Answer, answer, type Dialogue } from "./dialogue.ts";
+import type { Channel } from "./stream/channel.ts";
+import { dial as dialStream, secureBackend } from "./stream/dial.ts";
+
+/** Is told of each host that was tried, without its port, and whether it is the one. */
+export type Tried = (host: string, isReached: boolean) => void;
+
+/** TLS with one host, as a login has it; none where the backend is to have none. */
+export function* agreeOnTls({ name, target }: BackendAccess, host: Host): Dialogue<void> {
+  const { sslmode, sslnegotiation } = target;
+  // As in libpq there is no TLS on a socket of this machine.
+  if (host.kind === "unix" || sslmode === "disable") return;
+  yield* negotiateTls({
+    backend: name,
+    serverName: host.host,
+    sslmode,
+    isDirect: sslnegotiation === "direct",
+  });
+}
+
+/** Whether a host is talked to outside TLS. */
+export function isPlain({ target }: BackendAccess, host: Host): boolean {
+  return host.kind === "unix" || target.sslmode === "disable";
+}
+
+/** Who answers what the room `connect/` asks of the outside. */
+export function answersOver(
+  channel: Channel,
+  access: BackendAccess,
+  { attempt, isBesideConn, proxyHeader }: {
+    readonly attempt: Attempt;
+    readonly isBesideConn: boolean;
+    readonly proxyHeader?: Uint8Array;
+  },
+): readonly Answer[] {
+  return [
+    answer(dial, async ({ host, timeoutMs }) => {
+      const signal = attempt.begin(host, timeoutMs);
+      const transport = isPlain(access, host) && isBesideConn ? "conn" : "socket";
+      const stream = await dialStream(host, { transport, signal });
+      // The dialogue may have given up in the same moment: then nobody would close this one.
+      if (signal.aborted) stream.destroy();
+      channel.attach(stream, signal);
+      // In front of all else, TLS too. It is no message of the protocol: it has no place in a trace.
+      if (proxyHeader !== undefined && !signal.aborted) await stream.write(proxyHeader);
+    }),
+    answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
+      const secured = await secureBackend(channel.detach(), {
+        mode: sslmode,
+        host: serverName,
+        isAlpnRequired,
+        authoritiesPem: access.trustedCertificates,
+        certificatePem: access.clientIdentity?.certificates,
+        privateKeyPem: access.clientIdentity?.privateKey.reveal(),
+        signal: attempt.signal,
+      });
+      channel.attach(secured);
+      return { certificate: secured.tls?.peerCertificate ?? undefined };
+    }),
+    answer(hangUp, () => channel[Symbol.dispose]()),
+    answer(randomBytes, (length) => crypto.getRandomValues(new Uint8Array(length))),
+    answer(deriveSaltedPassword, saltedPassword),
+  ];
+}
+
+/** The time one host has, inside the time the whole login has. */
+export class Attempt implements Disposable {
+  readonly #deadline: AbortSignal | undefined;
+  readonly #tried: Tried | undefined;
+  #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #host: Host | null = null;
+
+  constructor(deadline?: AbortSignal, tried?: Tried) {
+    this.#deadline = deadline;
+    this.#tried = tried;
+  }
+
+  /** Aborts when the host of now has had its time, or the login. */
+  get signal(): AbortSignal {
+    const { signal } = this.#controller;
+    return this.#deadline === undefined ? signal : AbortSignal.any([this.#deadline, signal]);
+  }
+
+  /** The next host begins. */
+  begin(host: Host, timeoutMs: number): AbortSignal {
+    this.#over(false);
+    this.#host = host;
+    const controller = this.#controller = new AbortController();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => controller.abort(new ConnectTimeout()), timeoutMs);
+    return this.signal;
+  }
+
+  /** The host of now will do. */
+  succeeded(): void {
+    this.#over(true);
+  }
+
+  [Symbol.dispose](): void {
+    this.#over(false);
+    clearTimeout(this.#timer);
+  }
+
+  #over(isReached: boolean): void {
+    if (this.#host === null) return;
+    this.#tried?.(this.#host.kind === "unix" ? this.#host.path : this.#host.host, isReached);
+    this.#host = null;
+  }
+}
