@@ -6,19 +6,17 @@ import { Discoveries } from "./limits/discoveries.ts";
 import { FailedLogins } from "./limits/failed_logins.ts";
 import { Turns } from "./limits/turns.ts";
 import { Unauthenticated } from "./limits/unauthenticated.ts";
+import type { ListenAddress } from "./listen_address.ts";
+import { Listeners } from "./listeners.ts";
+import { settingsOf } from "./login_settings.ts";
 import type { Census } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
 import { CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
-import { startTimer, untilDue } from "./timers.ts";
-import type { ListenAddress } from "./listen_address.ts";
-import { Listeners } from "./listeners.ts";
-import { CannotServe } from "./listening.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
-import { clientCertificatePolicy } from "./stream/client_certificate.ts";
-import { createServerCertificate, type ServerCertificate } from "./stream/server_certificate.ts";
+import { startTimer, untilDue } from "./timers.ts";
 
 /** How a {@link Proxy} runs. */
 export interface ProxyOptions {
@@ -196,39 +194,6 @@ export class Proxy implements AsyncDisposable {
     const session = new Session(stream, { id, settings: this.#settings, house: this.#house, listener });
     this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
   }
-}
-
-function serverCertificateOf(listen: Configuration["listen"]): ServerCertificate | null {
-  if (listen.tls === undefined) return null;
-  try {
-    return createServerCertificate({
-      certificatePem: listen.tls.certificates,
-      privateKeyPem: listen.tls.privateKey.reveal(),
-      minimumTlsVersion: listen.minimum_tls_version,
-    });
-  } catch (error) {
-    throw new CannotServe(`listen.certificate cannot be used for TLS: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-}
-
-function settingsOf(
-  { listen, startup, policy, backends, waysIn }: Configuration,
-  tokens: SessionSettings["tokens"],
-): SessionSettings {
-  return {
-    certificate: serverCertificateOf(listen),
-    clientCertificates: clientCertificatePolicy(listen.client_certificate, listen.clientAuthorities),
-    allowsPlaintext: listen.insecure_plaintext,
-    loginTimeoutMs: listen.login_timeout,
-    balancers: listen.proxy_protocol,
-    parameters: { allowed: new Set(startup.parameters), dropped: new Set(startup.ignore_parameters) },
-    policy,
-    backends,
-    waysIn,
-    tokens,
-  };
 }
 
 function shuttingDown(): PgError {

@@ -39,17 +39,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // The cancel keys are the one table that sessions share.
   proxy: [
-    "session",
-    "listening",
-    "listeners",
-    "type session_settings",
-    "stream",
-    "type observe",
-    "relay/cancel_keys",
-    "limits",
-    "type config/*",
-    ...LEAVES,
+    ...["session", "listeners", "login_settings", "relay/cancel_keys", "limits"],
+    ...["type session_settings", "type stream", "type observe", "type config/*", ...LEAVES],
   ],
+  login_settings: ["listening", "stream", "type session_settings", "type config/*"],
   listening: ["type stream", "type listen_address"],
   listeners: ["listening", "stream", "type config/*", ...LEAVES],
   session: [
