@@ -6,8 +6,9 @@ import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { checkBinding } from "./binding.ts";
 import { checkClaims } from "./claim_checks.ts";
 import { looksLikeJose } from "./compact_jws.ts";
-import { introspectionKey, type IssuersOutside } from "./issuer_parts.ts";
-import type { KeySetAge, KeySource } from "./key_source.ts";
+import type { IssuersOutside } from "./issuer_parts.ts";
+import { keySetsOf, probeIssuers, probeValidators, problemsOf, recheckIssuers } from "./issuer_probes.ts";
+import type { KeySetAge } from "./key_source.ts";
 import { type KnownIssuer, openIssuers } from "./known_issuer.ts";
 import type { Presentation } from "./presentation.ts";
 import { TokenRefused } from "./refused_token.ts";
@@ -51,7 +52,7 @@ export class TokenVerifier implements AsyncDisposable {
   readonly #report: NonNullable<TokenVerifierOutside["report"]>;
   readonly #maxTokenBytes: number;
   readonly #ticking: ReturnType<typeof setInterval>;
-  #rechecking: Promise<unknown> | null = null;
+  #rechecking: Promise<void> | null = null;
   #isClosed = false;
 
   private constructor(issuers: readonly KnownIssuer[], outside: TokenVerifierOutside) {
@@ -83,34 +84,25 @@ export class TokenVerifier implements AsyncDisposable {
    * taken over from before is left to {@link recheck}: an issuer that is down now is no reason against a configuration.
    */
   async probe(): Promise<readonly IssuerProblem[]> {
-    const probes = this.#issuers.flatMap((issuer) => [
-      issuer.kept.keys ? undefined : probeKeys(issuer),
-      issuer.kept.introspector ? undefined : probeIntrospection(issuer),
-    ]);
-    return (await Promise.all(probes)).filter((problem) => problem !== undefined);
+    return await probeIssuers(this.#issuers);
   }
 
   /** Asks for what was taken over from before: what cannot be had now stays as it is, and is reported. Never rejects. */
   recheck(): Promise<void> {
-    const asked = this.#issuers.flatMap((issuer) => [
-      issuer.kept.keys ? issuer.keys?.refresh() : undefined,
-      issuer.kept.introspector ? this.#recheckIntrospection(issuer) : undefined,
-    ]);
-    this.#rechecking = Promise.all(asked);
-    return this.#rechecking.then(() => {});
+    this.#rechecking = recheckIssuers(this.#issuers, (event) => {
+      if (!this.#isClosed) this.#report(event);
+    });
+    return this.#rechecking;
   }
 
   /** Asks every validator about a token that nobody has issued: those that give no answer, or call it good. */
   async probeValidators(): Promise<readonly IssuerProblem[]> {
-    const probes = this.#issuers.map((issuer) => probeValidator(issuer, this.#now()));
-    return (await Promise.all(probes)).filter((problem) => problem !== undefined);
+    return await probeValidators(this.#issuers, this.#now());
   }
 
   /** What is wrong with issuers now, as far as that is known without asking them: keys that are missing, or too old. */
   problems(): readonly IssuerProblem[] {
-    return this.#issuers.flatMap(({ settings, keys }) =>
-      keys === undefined || keys.current() !== undefined ? [] : [problemOfKeys(settings.name, keys)]
-    );
+    return problemsOf(this.#issuers);
   }
 
   /** Fetches every key set again; one that cannot be had leaves its keys as they are and is reported. */
@@ -157,12 +149,7 @@ export class TokenVerifier implements AsyncDisposable {
 
   /** How many usable keys each issuer has that has any of its own, and how old they are. */
   keySets(): readonly KeySetAge[] {
-    return this.#issuers.flatMap(({ settings: { name: issuer }, keys }) => {
-      if (keys === undefined) return [];
-      const loadedAtMs = keys.loadedAtMs();
-      const ageMs = loadedAtMs === undefined ? undefined : this.#now() - loadedAtMs;
-      return [{ issuer, keys: keys.current()?.size ?? 0, ageMs }];
-    });
+    return keySetsOf(this.#issuers, this.#now());
   }
 
   /** Asks its issuer once more about a token that was good at login; `unknown` when the issuer cannot be asked. */
@@ -230,47 +217,9 @@ export class TokenVerifier implements AsyncDisposable {
     return verdict;
   }
 
-  async #recheckIntrospection(issuer: KnownIssuer): Promise<void> {
-    const problem = await probeIntrospection(issuer);
-    if (problem === undefined || this.#isClosed) return;
-    this.#report({ kind: "introspection_unusable", issuer: problem.issuer, problem: problem.message });
-  }
-
   #named(name: string): KnownIssuer | undefined {
     return issuerNamed(name, this.#issuers);
   }
-}
-
-async function probeKeys({ settings, keys }: KnownIssuer): Promise<IssuerProblem | undefined> {
-  if (keys === undefined || await keys.usable() !== undefined) return undefined;
-  return problemOfKeys(settings.name, keys);
-}
-
-function problemOfKeys(issuer: string, keys: KeySource): IssuerProblem {
-  return { issuer, message: keys.problem() ?? "Its keys have not been fetched" };
-}
-
-async function probeIntrospection(
-  { settings, introspector }: KnownIssuer,
-): Promise<IssuerProblem | undefined> {
-  const problem = await introspector?.probe();
-  if (problem === undefined) return undefined;
-  return { issuer: settings.name, key: introspectionKey(problem.key), message: problem.message };
-}
-
-async function probeValidator(
-  { settings, validator }: KnownIssuer,
-  nowMs: number,
-): Promise<IssuerProblem | undefined> {
-  if (validator === undefined) return undefined;
-  const problem = { issuer: settings.name, key: ["validator", "command"] };
-  try {
-    await validator.validate({ token: `not-a-token-${crypto.randomUUID()}`, nowMs });
-  } catch (error) {
-    if (!(error instanceof TokenRefused)) throw error;
-    return error.fault === "validator_unavailable" ? { ...problem, message: error.message } : undefined;
-  }
-  return { ...problem, message: "It calls a token good that nobody has issued; every login would be let in" };
 }
 
 async function introspect(token: string, { settings, introspector }: KnownIssuer) {
