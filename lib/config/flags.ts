@@ -1,3 +1,5 @@
+import type { Place } from "./toml_document.ts";
+
 /**
  * What the command line says in the configuration's place: the flags of the program's Go ancestor by their names, and two
  * more. Paths are relative to the working directory.
@@ -41,4 +43,9 @@ export interface Flags {
 /** The name of a flag as it is typed. */
 export function nameOfFlag(flag: keyof Flags): string {
   return `--${flag}`;
+}
+
+/** Where a key came from that a flag has set. */
+export function placeOfFlag(flag: keyof Flags): Place {
+  return { file: "", name: nameOfFlag(flag) };
 }

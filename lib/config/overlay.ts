@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { formatDuration } from "../duration.ts";
 import { type BackendsEntry, BadBackendsFile, matchOfKey, parseBackendsFile } from "./backends_file.ts";
-import { type Flags, nameOfFlag } from "./flags.ts";
+import { type Flags, nameOfFlag, placeOfFlag } from "./flags.ts";
 import { type Outside, reasonOf } from "./named_file.ts";
 import { OverlaidDocument } from "./overlaid_document.ts";
+import { overlayIssuers, type Tell } from "./overlay_issuers.ts";
 import type { Problem } from "./problem.ts";
-import type { ConfigurationDocument, KeyPath, Place } from "./toml_document.ts";
+import type { ConfigurationDocument, KeyPath } from "./toml_document.ts";
 
 /** A configuration with what the command line says over it. */
 export interface Overlaid {
@@ -24,7 +25,7 @@ export async function overlay(
 ): Promise<Overlaid> {
   const document = new OverlaidDocument(under);
   const problems: Problem[] = [];
-  const tell = (flag: keyof Flags, says: string) =>
+  const tell: Tell = (flag, says) =>
     problems.push({ file: "", path: nameOfFlag(flag), message: `${nameOfFlag(flag)} ${says}` });
   overlaySettings(document, flags);
   const issuers = overlayIssuers(document, { flags, tell });
@@ -40,9 +41,6 @@ export async function overlay(
   overlayEach(document, flags);
   return { document, files, problems, lacksBackends };
 }
-
-/** Notes a mistake of the command line. */
-type Tell = (flag: keyof Flags, says: string) => void;
 
 /** The flags that are one key each. */
 function overlaySettings(document: OverlaidDocument, flags: Flags): void {
@@ -81,96 +79,6 @@ function overlayEach(document: OverlaidDocument, { jwtField, reportRemoteAddr }:
     const path = ["backends", index, "report_remote_addr"];
     document.set(path, reportRemoteAddr, placeOfFlag("reportRemoteAddr"));
   }
-}
-
-const ISSUER_FLAGS = ["oidcDiscovery", "signingKeys", "audience", "issuer"] as const;
-
-/**
- * What the flags say of the issuer: they make one where the file has none, or change the only one that it has.
- *
- * @returns the names of all issuers, for the rules of a backends file; undefined where it cannot be told whom they are for
- */
-function overlayIssuers(
-  document: OverlaidDocument,
-  { flags, tell }: { readonly flags: Flags; readonly tell: Tell },
-): readonly string[] | undefined {
-  const written = document.tables("issuers");
-  const [first] = ISSUER_FLAGS.filter((flag) => flags[flag] !== undefined);
-  if (written.length > 1) {
-    const says = `is for a file with one [[issuers]] table, and there are ${written.length}`;
-    if (first !== undefined) tell(first, `${says}: change that table in the file`);
-    if (flags.backends === undefined) return undefined;
-    tell("backends", `${says}: write [[backends]] and [[rules]], which say whose tokens they are for`);
-    return undefined;
-  }
-  if (written.length === 0) return first === undefined ? undefined : addIssuers(document, { flags, tell });
-  changeIssuer(document, { flags, tell });
-  const { name } = written[0];
-  return typeof name === "string" ? [name] : undefined;
-}
-
-/** As with the ancestor both kinds of keys are good at once; here each says whose tokens it is for. */
-function addIssuers(
-  document: OverlaidDocument,
-  { flags, tell }: { readonly flags: Flags; readonly tell: Tell },
-): readonly string[] | undefined {
-  const { oidcDiscovery, signingKeys, audience, issuer } = flags;
-  const sources = (["oidcDiscovery", "signingKeys"] as const).filter((flag) => flags[flag] !== undefined);
-  if (sources.length === 0) {
-    tell(
-      audience === undefined ? "issuer" : "audience",
-      "needs --oidcDiscovery or --signingKeys: there is no issuer",
-    );
-    return undefined;
-  }
-  document.set(["issuers"], sources.map((name) => ({ name })), placeOfFlag(sources[0]));
-  for (const [index, source] of sources.entries()) {
-    document.place(["issuers", index], placeOfFlag(source));
-    const set = (key: string, flag: keyof Flags, value: unknown) =>
-      value === undefined || document.set(["issuers", index, key], value, placeOfFlag(flag));
-    set("audience", "audience", audience);
-    if (source === "oidcDiscovery") {
-      // With both, the tokens of discovery are those of its own URL.
-      const iss = signingKeys === undefined ? issuer : undefined;
-      set("url", "oidcDiscovery", iss ?? issuerOf(oidcDiscovery!));
-    } else {
-      set("signing_keys", "signingKeys", signingKeys?.map((path) => resolve(path)));
-      set("issuer", "issuer", issuer);
-    }
-  }
-  return sources;
-}
-
-function changeIssuer(
-  document: OverlaidDocument,
-  { flags, tell }: { readonly flags: Flags; readonly tell: Tell },
-): void {
-  const { oidcDiscovery, signingKeys, audience, issuer } = flags;
-  if (oidcDiscovery !== undefined && signingKeys !== undefined) {
-    tell(
-      "signingKeys",
-      "and --oidcDiscovery cannot both be the keys of the file's one issuer: give one of them",
-    );
-    return;
-  }
-  const set = (key: string, flag: keyof Flags, value: unknown) =>
-    document.set(["issuers", 0, key], value, placeOfFlag(flag));
-  const table = document.tables("issuers")[0];
-  if (oidcDiscovery !== undefined) {
-    document.remove(["issuers", 0], ["issuer", "jwks_url", "signing_keys"]);
-    set("url", "oidcDiscovery", issuer ?? issuerOf(oidcDiscovery));
-  } else if (signingKeys !== undefined) {
-    const iss = issuer ?? table.url ?? table.issuer;
-    document.remove(["issuers", 0], ["url", "jwks_url", "jwks_hosts"]);
-    set("signing_keys", "signingKeys", signingKeys.map((path) => resolve(path)));
-    if (iss !== undefined) set("issuer", "issuer", iss);
-  } else if (issuer !== undefined) set(table.url === undefined ? "issuer" : "url", "issuer", issuer);
-  if (audience !== undefined) set("audience", "audience", audience);
-}
-
-/** The issuer's URL, which its discovery document stands below. */
-function issuerOf(discovery: string): string {
-  return discovery.replace(/\/\.well-known\/openid-configuration$/, "");
 }
 
 /** Each entry becomes a backend, and a rule for each issuer; they stand in the place of all that the file has. */
@@ -235,8 +143,4 @@ function addressOf(written: string): string {
 /** Milliseconds in the words of the configuration. */
 function durationText(milliseconds: number): string {
   return milliseconds === 0 ? "0" : formatDuration(milliseconds);
-}
-
-function placeOfFlag(flag: keyof Flags): Place {
-  return { file: "", name: nameOfFlag(flag) };
 }
