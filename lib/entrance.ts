@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   type Admission,
@@ -24,6 +23,7 @@ import { asPgError, PgError } from "./errors.ts";
 import type { Suspect } from "./limits/failed_logins.ts";
 import type { LimitHit } from "./limits/limit_hits.ts";
 import type { Place, Stranger } from "./limits/unauthenticated.ts";
+import { LoginTrace } from "./login_trace.ts";
 import type { AskedFor, Whose } from "./observe/events.ts";
 import { Relay } from "./relay/relay.ts";
 import type { Secret } from "./secret.ts";
@@ -35,7 +35,7 @@ import { readSessionRequest, type SessionRequest } from "./startup/session_reque
 import { acceptTlsOver } from "./stream/accept_tls.ts";
 import { checkClientCertificate } from "./stream/client_certificate.ts";
 import { ConnStream } from "./stream/conn_stream.ts";
-import { Channel, type ChannelTrace } from "./stream/channel.ts";
+import { Channel } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
 import { receiveProxyHeader, withUnexpectedHeader } from "./stream/proxied_client.ts";
 import type { ByteStream, PeerAddress } from "./stream/byte_stream.ts";
@@ -43,7 +43,6 @@ import { authentication } from "./wire/authentication.ts";
 import { backendKeyData, readyForQuery } from "./wire/backend.ts";
 import { encodeError } from "./wire/error_response.ts";
 import { encodeMessage } from "./wire/message.ts";
-import { type Direction, traceFrame } from "./wire/trace.ts";
 import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 
 /** A client that is in: its relay, and what ends with its session. */
@@ -88,8 +87,7 @@ export class Entrance implements Stranger {
   #whose: Partial<Whose> | undefined;
   #method?: MethodName;
   readonly #stages: Stages;
-  /** The token, once it goes to a backend, which may say it again. */
-  #passedOn?: Secret;
+  readonly #trace: LoginTrace;
   /** Until its token has been found good. */
   readonly #place: Place;
   /** Why it has to make room for others. */
@@ -105,7 +103,8 @@ export class Entrance implements Stranger {
     this.#stages = new Stages(house.now);
     this.#listener = listener;
     this.#via = stream.peer;
-    this.#client = new Channel(stream, this.#end.signal, this.#trace("client", ["B", "F"]));
+    this.#trace = new LoginTrace(chronicle, house);
+    this.#client = new Channel(stream, this.#end.signal, this.#trace.of("client", ["B", "F"]));
     this.#place = house.unauthenticated.enter(this);
   }
 
@@ -272,10 +271,10 @@ export class Entrance implements Stranger {
     const { peer: client, local: server } = this.#client.stream;
     const connection = { client, server };
     const login = backendLoginOf(admission, { ...about, connection });
-    this.#passedOn = login.token;
+    this.#trace.blot(login.token);
     return openBackend(login, {
       signal: this.#end.signal,
-      trace: this.#trace("backend", ["F", "B"]),
+      trace: this.#trace.of("backend", ["F", "B"]),
       isBesideConn: this.#client.stream instanceof ConnStream,
       tried: (host, isReached) =>
         this.#chronicle.note({ kind: "backend_tried", backend: access.name, host, isReached }),
@@ -351,19 +350,6 @@ export class Entrance implements Stranger {
     this.#place.leaves();
     await sayFarewell(this.#refused, encodeError(error));
   }
-
-  /** Shows the observer what passes; `directions` are ours and the peer's. */
-  #trace(
-    peer: "client" | "backend",
-    [ours, theirs]: readonly [Direction, Direction],
-  ): ChannelTrace | undefined {
-    if (!this.#house.isTracing) return undefined;
-    const show = (direction: Direction) => (bytes: Uint8Array) => {
-      const message = traceFrame(direction, blotted(bytes, this.#passedOn));
-      this.#chronicle.note({ kind: "message_traced", peer, message });
-    };
-    return { sent: show(ours), received: show(theirs) };
-  }
 }
 
 /** A function of its own, so that what its closure keeps alive as long as the session lasts is this and no login. */
@@ -385,17 +371,6 @@ function relayBetween(
       );
     },
   });
-}
-
-/** The bytes with asterisks in the secret's place: the messages are as long as they were. */
-function blotted(bytes: Uint8Array, secret: Secret | undefined): Uint8Array {
-  const hidden = Buffer.from(secret?.reveal() ?? "");
-  if (hidden.length === 0) return bytes;
-  const copy = Buffer.from(bytes);
-  for (let at = copy.indexOf(hidden); at >= 0; at = copy.indexOf(hidden, at + hidden.length)) {
-    copy.fill("*", at, at + hidden.length);
-  }
-  return copy;
 }
 
 function askedFor({ user, database, settings }: SessionRequest): AskedFor {

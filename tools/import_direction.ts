@@ -57,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   entrance: [
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
     ...[
+      "login_trace",
       "type limits",
       "type chronicle",
       "type session_settings",
@@ -65,6 +66,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       ...SPEECH,
     ],
   ],
+  login_trace: ["type chronicle", "type session_settings", "type stream", ...SPEECH],
   stages: ["type observe/events"],
   // How long a session may stay: the rules are asked once more, with no connection at hand.
   tenure: [
