@@ -1,16 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  type Admission,
-  admit,
-  backendLoginOf,
-  connectedAs,
-  factsOf,
-  type Stay,
-  stayOf,
-} from "./admission.ts";
+import { type Admission, admit, backendLoginOf, connectedAs, type Stay, stayOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
-import { authenticationMethods, type MethodName, type Verdict } from "./authenticate/methods.ts";
-import { DiscoveryAnswered, mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
+import { authenticationMethods, type Verdict } from "./authenticate/methods.ts";
+import { mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
 import { chooseWayIn } from "./authenticate/way_in.ts";
 import {
   type BackendAccess,
@@ -23,12 +15,11 @@ import { asPgError, PgError } from "./errors.ts";
 import type { Suspect } from "./limits/failed_logins.ts";
 import type { LimitHit } from "./limits/limit_hits.ts";
 import type { Place, Stranger } from "./limits/unauthenticated.ts";
+import { LoginRecord } from "./login_record.ts";
 import { LoginTrace } from "./login_trace.ts";
-import type { AskedFor, Whose } from "./observe/events.ts";
 import { Relay } from "./relay/relay.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
-import { Stages } from "./stages.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
@@ -82,11 +73,7 @@ export class Entrance implements Stranger {
   readonly #via: PeerAddress;
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #end = new AbortController();
-  #asked: AskedFor = {};
-  /** Who this login speaks for, once that is known. */
-  #whose: Partial<Whose> | undefined;
-  #method?: MethodName;
-  readonly #stages: Stages;
+  readonly #record: LoginRecord;
   readonly #trace: LoginTrace;
   /** Until its token has been found good. */
   readonly #place: Place;
@@ -100,7 +87,7 @@ export class Entrance implements Stranger {
     this.#settings = settings;
     this.#house = house;
     this.#chronicle = chronicle;
-    this.#stages = new Stages(house.now);
+    this.#record = new LoginRecord(chronicle, house.now);
     this.#listener = listener;
     this.#via = stream.peer;
     this.#trace = new LoginTrace(chronicle, house);
@@ -135,8 +122,8 @@ export class Entrance implements Stranger {
 
   /** As {@link Stranger}. Who has not asked for anything would not show an error: before TLS anyone could have said it. */
   dismiss(why: () => PgError): void {
-    if (this.#asked.user === undefined) this.#dismissal = why;
-    else this.#end.abort(why());
+    if (this.#record.hasAsked) this.#end.abort(why());
+    else this.#dismissal = why;
   }
 
   /** As {@link Stranger}. */
@@ -158,7 +145,7 @@ export class Entrance implements Stranger {
         return null;
       case "session": {
         const request = readSessionRequest(opening.parameters, this.#settings.parameters);
-        this.#asked = askedFor(request);
+        this.#record.asks(request);
         if (this.#dismissal !== null) throw this.#dismissal();
         const admission = await this.#authenticate(request);
         this.#place[Symbol.dispose]();
@@ -166,7 +153,7 @@ export class Entrance implements Stranger {
         const connected = connectedAs(admission, { access, clientAddress: this.#peer.address });
         using resources = new DisposableStack();
         resources.use(this.#house.connections.enter(connected));
-        const backend = await this.#stages.time(
+        const backend = await this.#record.stages.time(
           "backend",
           () => this.#logIn(admission, { request, access, ...opening }),
         );
@@ -194,7 +181,7 @@ export class Entrance implements Stranger {
       const asksForCertificate = clientCertificates.demand !== "none";
       const options = { certificate: certificate!, asksForCertificate, begun, signal: this.#end.signal };
       const begin = () => acceptTlsOver(this.#client.detach(), options);
-      this.#client.attach(await this.#stages.time("tls", begin));
+      this.#client.attach(await this.#record.stages.time("tls", begin));
       this.#chronicle.secured(this.#client.stream.tls!.version);
       this.#chronicle.note({ kind: "tls_established", isDirect });
       // Only now, so that whoever is refused is told why.
@@ -220,7 +207,7 @@ export class Entrance implements Stranger {
     const serverName = tls?.serverName ?? null;
     const listener = this.#listener;
     const way = chooseWayIn(this.#settings.waysIn, { listener, serverName, clientAddress, user, database });
-    this.#method = way.method;
+    this.#record.goesBy(way.method);
     if (way.method === "oauthbearer" && tls === null) throw tlsRequired();
 
     const suspect = { address: clientAddress, user };
@@ -231,14 +218,14 @@ export class Entrance implements Stranger {
       asked: { user, database, clientAddress, serverName: serverName ?? undefined },
     };
     const judge = answer(judgeToken, async (token) => {
-      const verdict = await this.#stages.time("token", async () => {
+      const verdict = await this.#record.stages.time("token", async () => {
         using _turn = await turns.take(clientAddress, { issuer: way.issuer, signal: this.#end.signal });
         // Once more: others like it may have failed while this one was asked for its token, and waited for its turn.
         failedLogins.check(suspect);
         const nowMs = this.#house.wallClock();
         return await admit(token, { request, presentation, settings: this.#settings, clientAddress, nowMs });
       });
-      this.#whose = verdict.kind === "accepted" ? factsOf(verdict.who) : verdict.whose;
+      this.#record.isJudged(verdict);
       if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
       // An issuer that is down is nobody's guess.
       else if (verdict.blame === "frontend") await this.#countFailure(suspect);
@@ -248,8 +235,7 @@ export class Entrance implements Stranger {
     const discover = answer(mayDiscover, () => discoveries.take(clientAddress));
     const method = authenticationMethods[way.method](judgeToken, { user, challenge: way.challenge });
     const admission = await this.#client.converse(method, [judge, noToken, discover]);
-    const { issuer } = admission.token;
-    this.#chronicle.note({ kind: "token_accepted", method: way.method, issuer, asked: this.#asked });
+    this.#record.tokenAccepted(admission);
     return admission;
   }
 
@@ -309,9 +295,7 @@ export class Entrance implements Stranger {
       encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
     ]);
     this.#end.signal.throwIfAborted();
-    const times = { durationMs: this.#chronicle.elapsedMs, stages: this.#stages.over };
-    const login = { method: this.#method!, ...factsOf(admission), ...times };
-    this.#chronicle.note({ kind: "authenticated", asked: this.#asked, ...login });
+    this.#record.authenticated(admission);
     resources.use(this.#client.detach());
     const stay = stayOf(admission, { request, access, clientAddress });
     return { relay, stay, resources: resources.move() };
@@ -326,25 +310,7 @@ export class Entrance implements Stranger {
 
   async #refuse(error: PgError): Promise<void> {
     if (this.#isDropped) return;
-    const { sqlstate, message, reason, fault, blame, cause } = error;
-    const durationMs = this.#chronicle.elapsedMs;
-    const stages = this.#stages.over;
-    const refusal = {
-      sqlstate,
-      message,
-      reason,
-      fault,
-      blame,
-      cause,
-      method: this.#method,
-      whose: this.#whose,
-      durationMs,
-      stages,
-    };
-    // What every login by OAUTHBEARER begins with is no refusal, though on the wire it looks like one.
-    if (error instanceof DiscoveryAnswered) {
-      this.#chronicle.note({ kind: "discovery_answered", asked: this.#asked, durationMs });
-    } else this.#chronicle.note({ kind: "login_refused", asked: this.#asked, ...refusal });
+    this.#record.refused(error);
     if (!this.#client.isConnected) return;
     this.#refused = this.#client.detach();
     this.#place.leaves();
@@ -371,10 +337,6 @@ function relayBetween(
       );
     },
   });
-}
-
-function askedFor({ user, database, settings }: SessionRequest): AskedFor {
-  return { user, database, applicationName: settings.get("application_name") };
 }
 
 function tlsRequired(): PgError {

@@ -57,14 +57,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   entrance: [
     ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
     ...[
+      "login_record",
       "login_trace",
       "type limits",
       "type chronicle",
       "type session_settings",
       "type observe/events",
-      "stages",
       ...SPEECH,
     ],
+  ],
+  login_record: [
+    ...["admission", "authenticate", "stages", "type chronicle", "type observe/events", "type startup"],
+    ...SPEECH,
   ],
   login_trace: ["type chronicle", "type session_settings", "type stream", ...SPEECH],
   stages: ["type observe/events"],
