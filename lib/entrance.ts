@@ -1,24 +1,19 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { type Admission, admit, backendLoginOf, connectedAs, type Stay, stayOf } from "./admission.ts";
+import { type Admission, backendLoginOf, connectedAs, type Stay, stayOf } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
-import { authenticationMethods, type Verdict } from "./authenticate/methods.ts";
-import { mayDiscover, presentedNoToken } from "./authenticate/oauthbearer.ts";
-import { chooseWayIn } from "./authenticate/way_in.ts";
 import {
   type BackendAccess,
   type BackendCanceller,
   openBackend,
   type OpenedBackend,
 } from "./backend_link.ts";
-import { answer, question } from "./dialogue.ts";
+import { answer } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
-import type { Suspect } from "./limits/failed_logins.ts";
+import { Identification } from "./identification.ts";
 import type { LimitHit } from "./limits/limit_hits.ts";
 import type { Place, Stranger } from "./limits/unauthenticated.ts";
 import { LoginRecord } from "./login_record.ts";
 import { LoginTrace } from "./login_trace.ts";
 import { Relay } from "./relay/relay.ts";
-import type { Secret } from "./secret.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
@@ -55,8 +50,6 @@ export interface EntranceOptions {
 
 /** Nobody is told. */
 const DROPPED = new Error("dropped to make room for others");
-
-const judgeToken = question<Secret, Verdict<Admission>>("judge token");
 
 /**
  * The login of one connection, from its first byte to 'you are in'.
@@ -147,7 +140,7 @@ export class Entrance implements Stranger {
         const request = readSessionRequest(opening.parameters, this.#settings.parameters);
         this.#record.asks(request);
         if (this.#dismissal !== null) throw this.#dismissal();
-        const admission = await this.#authenticate(request);
+        const admission = await this.#identify(request);
         this.#place[Symbol.dispose]();
         const access = this.#settings.backends.get(admission.decision.backend)!;
         const connected = connectedAs(admission, { access, clientAddress: this.#peer.address });
@@ -199,50 +192,15 @@ export class Entrance implements Stranger {
     }
   }
 
-  async #authenticate(request: SessionRequest): Promise<Admission> {
-    const { failedLogins, discoveries, turns } = this.#house;
-    const { user, database } = request;
-    const clientAddress = this.#peer.address;
-    const { tls } = this.#client.stream;
-    const serverName = tls?.serverName ?? null;
-    const listener = this.#listener;
-    const way = chooseWayIn(this.#settings.waysIn, { listener, serverName, clientAddress, user, database });
-    this.#record.goesBy(way.method);
-    if (way.method === "oauthbearer" && tls === null) throw tlsRequired();
-
-    const suspect = { address: clientAddress, user };
-    failedLogins.check(suspect);
-    const presentation = {
-      issuer: way.issuer,
-      clientCertificate: tls?.peerCertificate,
-      asked: { user, database, clientAddress, serverName: serverName ?? undefined },
-    };
-    const judge = answer(judgeToken, async (token) => {
-      const verdict = await this.#record.stages.time("token", async () => {
-        using _turn = await turns.take(clientAddress, { issuer: way.issuer, signal: this.#end.signal });
-        // Once more: others like it may have failed while this one was asked for its token, and waited for its turn.
-        failedLogins.check(suspect);
-        const nowMs = this.#house.wallClock();
-        return await admit(token, { request, presentation, settings: this.#settings, clientAddress, nowMs });
-      });
-      this.#record.isJudged(verdict);
-      if (verdict.kind === "accepted") failedLogins.succeeded(suspect);
-      // An issuer that is down is nobody's guess.
-      else if (verdict.blame === "frontend") await this.#countFailure(suspect);
-      return verdict;
-    });
-    const noToken = answer(presentedNoToken, () => this.#countFailure(suspect));
-    const discover = answer(mayDiscover, () => discoveries.take(clientAddress));
-    const method = authenticationMethods[way.method](judgeToken, { user, challenge: way.challenge });
-    const admission = await this.#client.converse(method, [judge, noToken, discover]);
-    this.#record.tokenAccepted(admission);
-    return admission;
-  }
-
-  /** Counts a failed login, and holds its answer back; what ends the login ends this too. */
-  async #countFailure(suspect: Suspect): Promise<void> {
-    using heldBack = this.#house.failedLogins.failed(suspect);
-    if (heldBack.ms > 0) await delay(heldBack.ms, undefined, { signal: this.#end.signal });
+  #identify(request: SessionRequest): Promise<Admission> {
+    return new Identification(this.#client, {
+      request,
+      settings: this.#settings,
+      house: this.#house,
+      record: this.#record,
+      listener: this.#listener,
+      signal: this.#end.signal,
+    }).ask();
   }
 
   #logIn(
@@ -336,12 +294,6 @@ function relayBetween(
         chronicle.note({ kind: "cancel_failed", cause })
       );
     },
-  });
-}
-
-function tlsRequired(): PgError {
-  return new PgError(SQLSTATE.invalidAuthorizationSpecification, "OAuth bearer authentication requires TLS", {
-    hint: "Connect with sslmode=verify-full, or at least sslmode=require.",
   });
 }
 

@@ -55,8 +55,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...LEAVES,
   ],
   entrance: [
-    ...["admission", "backend_link", "startup", "authenticate", "relay", "stream"],
+    ...["admission", "backend_link", "startup", "relay", "stream"],
     ...[
+      "identification",
       "login_record",
       "login_trace",
       "type limits",
@@ -65,6 +66,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "type observe/events",
       ...SPEECH,
     ],
+  ],
+  identification: [
+    ...["admission", "authenticate", "type limits", "type login_record", "type session_settings"],
+    ...["type startup", "type stream", ...SPEECH],
   ],
   login_record: [
     ...["admission", "authenticate", "stages", "type chronicle", "type observe/events", "type startup"],
