@@ -6,25 +6,21 @@ import {
   openBackend,
   type OpenedBackend,
 } from "./backend_link.ts";
-import { answer } from "./dialogue.ts";
 import { asPgError, PgError } from "./errors.ts";
 import { Identification } from "./identification.ts";
 import type { LimitHit } from "./limits/limit_hits.ts";
 import type { Place, Stranger } from "./limits/unauthenticated.ts";
 import { LoginRecord } from "./login_record.ts";
 import { LoginTrace } from "./login_trace.ts";
+import { Reception } from "./reception.ts";
 import { Relay } from "./relay/relay.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
-import { acceptTls, openConversation, type Opening } from "./startup/opening.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
-import { acceptTlsOver } from "./stream/accept_tls.ts";
-import { checkClientCertificate } from "./stream/client_certificate.ts";
 import { ConnStream } from "./stream/conn_stream.ts";
 import { Channel } from "./stream/channel.ts";
 import { sayFarewell } from "./stream/farewell.ts";
-import { receiveProxyHeader, withUnexpectedHeader } from "./stream/proxied_client.ts";
-import type { ByteStream, PeerAddress } from "./stream/byte_stream.ts";
+import type { ByteStream } from "./stream/byte_stream.ts";
 import { authentication } from "./wire/authentication.ts";
 import { backendKeyData, readyForQuery } from "./wire/backend.ts";
 import { encodeError } from "./wire/error_response.ts";
@@ -62,8 +58,6 @@ export class Entrance implements Stranger {
   readonly #chronicle: Chronicle;
   readonly #listener: string;
   readonly #client: Channel;
-  /** Who is at the other end of the connection: the client, or a balancer. */
-  readonly #via: PeerAddress;
   /** Aborts when the login must end: its time is up, or the proxy leaves. */
   readonly #end = new AbortController();
   readonly #record: LoginRecord;
@@ -82,7 +76,6 @@ export class Entrance implements Stranger {
     this.#chronicle = chronicle;
     this.#record = new LoginRecord(chronicle, house.now);
     this.#listener = listener;
-    this.#via = stream.peer;
     this.#trace = new LoginTrace(chronicle, house);
     this.#client = new Channel(stream, this.#end.signal, this.#trace.of("client", ["B", "F"]));
     this.#place = house.unauthenticated.enter(this);
@@ -101,11 +94,6 @@ export class Entrance implements Stranger {
     } finally {
       clearTimeout(deadline);
     }
-  }
-
-  /** The client, or the balancer until that has said who it is. */
-  get #peer(): PeerAddress {
-    return this.#client.stream.peer;
   }
 
   /** Ends the login from our side, with the reason for the client. */
@@ -128,8 +116,9 @@ export class Entrance implements Stranger {
   }
 
   async #login(): Promise<LetIn | null> {
-    await this.#meet();
-    const opening = await this.#open();
+    const reception = this.#reception();
+    await reception.meet();
+    const opening = await reception.open();
     switch (opening.kind) {
       case "silence":
         return null;
@@ -143,7 +132,8 @@ export class Entrance implements Stranger {
         const admission = await this.#identify(request);
         this.#place[Symbol.dispose]();
         const access = this.#settings.backends.get(admission.decision.backend)!;
-        const connected = connectedAs(admission, { access, clientAddress: this.#peer.address });
+        const clientAddress = this.#client.stream.peer.address;
+        const connected = connectedAs(admission, { access, clientAddress });
         using resources = new DisposableStack();
         resources.use(this.#house.connections.enter(connected));
         const backend = await this.#record.stages.time(
@@ -155,41 +145,15 @@ export class Entrance implements Stranger {
     }
   }
 
-  /** Who has come? Where a balancer has brought somebody, that is for its PROXY header to say. */
-  async #meet(): Promise<void> {
-    const { stream } = this.#client;
-    try {
-      await receiveProxyHeader(this.#client, this.#settings.balancers);
-      this.#place.comesFrom(stream.peer.address);
-    } finally {
-      if (stream.peer !== this.#via) this.#chronicle.introduce(stream.peer);
-      this.#chronicle.note({ kind: "connection_opened" });
-    }
-  }
-
-  async #open(): Promise<Opening> {
-    const { certificate, clientCertificates, allowsPlaintext } = this.#settings;
-    const upgrade = answer(acceptTls, async ({ isDirect }) => {
-      const begun = isDirect ? this.#client.takeBuffered() : undefined;
-      const asksForCertificate = clientCertificates.demand !== "none";
-      const options = { certificate: certificate!, asksForCertificate, begun, signal: this.#end.signal };
-      const begin = () => acceptTlsOver(this.#client.detach(), options);
-      this.#client.attach(await this.#record.stages.time("tls", begin));
-      this.#chronicle.secured(this.#client.stream.tls!.version);
-      this.#chronicle.note({ kind: "tls_established", isDirect });
-      // Only now, so that whoever is refused is told why.
-      checkClientCertificate(this.#client.stream.tls!, {
-        policy: clientCertificates,
-        nowMs: this.#house.wallClock(),
-      });
+  #reception(): Reception {
+    return new Reception(this.#client, {
+      settings: this.#settings,
+      house: this.#house,
+      chronicle: this.#chronicle,
+      stages: this.#record.stages,
+      place: this.#place,
+      signal: this.#end.signal,
     });
-    const opening = openConversation({ offersTls: certificate !== null, allowsPlaintext });
-    try {
-      return await this.#client.converse(opening, [upgrade]);
-    } catch (error) {
-      const about = { channel: this.#client, via: this.#via.address, balancers: this.#settings.balancers };
-      throw withUnexpectedHeader(error, about);
-    }
   }
 
   #identify(request: SessionRequest): Promise<Admission> {
@@ -243,7 +207,7 @@ export class Entrance implements Stranger {
       canceller,
       chronicle: this.#chronicle,
     });
-    const clientAddress = this.#peer.address;
+    const clientAddress = this.#client.stream.peer.address;
     const key = resources.use(this.#house.cancelKeys.issue(relay, clientAddress, protocolVersion));
     await this.#client.say([
       encodeMessage(authentication, { kind: "AuthenticationOk" }),
@@ -261,7 +225,7 @@ export class Entrance implements Stranger {
 
   /** A CancelRequest has no answer, whatever comes of it. */
   async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
-    const session = this.#house.cancelKeys.find(processId, secretKey, this.#peer.address);
+    const session = this.#house.cancelKeys.find(processId, secretKey, this.#client.stream.peer.address);
     this.#chronicle.note({ kind: "cancel_requested", isKnown: session !== undefined });
     await session?.cancelQuery();
   }

@@ -57,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   entrance: [
     ...["admission", "backend_link", "startup", "relay", "stream"],
     ...[
+      "reception",
       "identification",
       "login_record",
       "login_trace",
@@ -66,6 +67,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "type observe/events",
       ...SPEECH,
     ],
+  ],
+  reception: [
+    ...["startup", "stream", "type limits", "type chronicle", "type session_settings", "type stages"],
+    ...SPEECH,
   ],
   identification: [
     ...["admission", "authenticate", "type limits", "type login_record", "type session_settings"],
