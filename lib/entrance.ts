@@ -1,11 +1,6 @@
 import { type Admission, backendLoginOf, connectedAs, type Stay, stayOf } from "./admission.ts";
+import { type BackendAccess, openBackend, type OpenedBackend } from "./backend_link.ts";
 import type { Chronicle } from "./chronicle.ts";
-import {
-  type BackendAccess,
-  type BackendCanceller,
-  openBackend,
-  type OpenedBackend,
-} from "./backend_link.ts";
 import { asPgError, PgError } from "./errors.ts";
 import { Identification } from "./identification.ts";
 import type { LimitHit } from "./limits/limit_hits.ts";
@@ -13,18 +8,16 @@ import type { Place, Stranger } from "./limits/unauthenticated.ts";
 import { LoginRecord } from "./login_record.ts";
 import { LoginTrace } from "./login_trace.ts";
 import { Reception } from "./reception.ts";
-import { Relay } from "./relay/relay.ts";
+import type { Relay } from "./relay/relay.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import { readSessionRequest, type SessionRequest } from "./startup/session_request.ts";
-import { ConnStream } from "./stream/conn_stream.ts";
-import { Channel } from "./stream/channel.ts";
-import { sayFarewell } from "./stream/farewell.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
-import { authentication } from "./wire/authentication.ts";
-import { backendKeyData, readyForQuery } from "./wire/backend.ts";
+import { Channel } from "./stream/channel.ts";
+import { ConnStream } from "./stream/conn_stream.ts";
+import { sayFarewell } from "./stream/farewell.ts";
+import { relayBetween, welcome } from "./welcome.ts";
 import { encodeError } from "./wire/error_response.ts";
-import { encodeMessage } from "./wire/message.ts";
 import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 
 /** A client that is in: its relay, and what ends with its session. */
@@ -189,9 +182,8 @@ export class Entrance implements Stranger {
     });
   }
 
-  /** Tells the client all that the backend has said, as if it had said it to the client; only the cancel key is ours. */
   async #letIn(
-    { stream, buffered, reached, canceller }: OpenedBackend,
+    backend: OpenedBackend,
     { admission, request, access, resources, protocolVersion }: {
       readonly admission: Admission;
       readonly request: SessionRequest;
@@ -200,22 +192,11 @@ export class Entrance implements Stranger {
       readonly protocolVersion: ProtocolVersion;
     },
   ): Promise<LetIn> {
-    const backend = resources.use(stream);
-    const relay = relayBetween(this.#client.stream, backend, {
-      fromClient: this.#client.takeBuffered(),
-      fromBackend: buffered,
-      canceller,
-      chronicle: this.#chronicle,
-    });
+    resources.use(backend.stream);
+    const relay = relayBetween(this.#client, backend, { chronicle: this.#chronicle });
     const clientAddress = this.#client.stream.peer.address;
     const key = resources.use(this.#house.cancelKeys.issue(relay, clientAddress, protocolVersion));
-    await this.#client.say([
-      encodeMessage(authentication, { kind: "AuthenticationOk" }),
-      ...reached.forwarded,
-      // Where the backend gives no key nothing could be cancelled: none is made up.
-      ...(canceller === null ? [] : [encodeMessage(backendKeyData, key.keyData)]),
-      encodeMessage(readyForQuery, { kind: "ReadyForQuery", transactionStatus: reached.transactionStatus }),
-    ]);
+    await welcome(this.#client, backend, { key });
     this.#end.signal.throwIfAborted();
     this.#record.authenticated(admission);
     resources.use(this.#client.detach());
@@ -238,27 +219,6 @@ export class Entrance implements Stranger {
     this.#place.leaves();
     await sayFarewell(this.#refused, encodeError(error));
   }
-}
-
-/** A function of its own, so that what its closure keeps alive as long as the session lasts is this and no login. */
-function relayBetween(
-  client: ByteStream,
-  backend: ByteStream,
-  { canceller, chronicle, ...readAhead }: {
-    readonly fromClient: Uint8Array;
-    readonly fromBackend: Uint8Array;
-    readonly canceller: BackendCanceller | null;
-    readonly chronicle: Chronicle;
-  },
-): Relay {
-  return new Relay(client, backend, {
-    ...readAhead,
-    sendCancel: async (isStillMeant) => {
-      await canceller?.cancel(isStillMeant).catch((cause) =>
-        chronicle.note({ kind: "cancel_failed", cause })
-      );
-    },
-  });
 }
 
 function loginTimedOut(): PgError {

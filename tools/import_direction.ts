@@ -54,19 +54,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type session_settings",
     ...LEAVES,
   ],
+  // A login in order: who has come, who they say they are, the way to the backend, and the word that they are in.
   entrance: [
-    ...["admission", "backend_link", "startup", "relay", "stream"],
-    ...[
-      "reception",
-      "identification",
-      "login_record",
-      "login_trace",
-      "type limits",
-      "type chronicle",
-      "type session_settings",
-      "type observe/events",
-      ...SPEECH,
-    ],
+    ...["reception", "identification", "admission", "backend_link", "welcome", "login_record", "login_trace"],
+    ...["startup", "stream", "type relay", "type limits", "type chronicle", "type session_settings"],
+    ...SPEECH,
   ],
   reception: [
     ...["startup", "stream", "type limits", "type chronicle", "type session_settings", "type stages"],
@@ -76,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["admission", "authenticate", "type limits", "type login_record", "type session_settings"],
     ...["type startup", "type stream", ...SPEECH],
   ],
+  welcome: ["relay", "type backend_link", "type chronicle", "type stream", ...SPEECH],
   login_record: [
     ...["admission", "authenticate", "stages", "type chronicle", "type observe/events", "type startup"],
     ...SPEECH,
