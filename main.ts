@@ -86,7 +86,8 @@ command("explain", {
 
 command("permissions", { does: "print what Deno must permit, and no more", help: PERMISSIONS_HELP })
   .action(async (_options, command: Command) => {
-    const startArgs = Deno.args.map((word) => word === "permissions" ? "start" : word);
+    // A file may be called like the command.
+    const startArgs = Deno.args.with(Deno.args.indexOf("permissions"), "start");
     console.log(await permissions({ source: sourceOf(command), startArgs }));
   });
 

@@ -67,6 +67,14 @@ Deno.test("permissions quotes for a shell what needs it", async () => {
   assert(stdout.includes(" --bindKey \\\n  'a key,it'\\''s' \\\n"), stdout);
 });
 
+Deno.test("permissions takes no file of its own name for the command", async () => {
+  await using scene = await setScene();
+  const { directory } = scene;
+  await Deno.rename(`${directory}/config.toml`, `${directory}/permissions`);
+  const { stdout } = await run(["permissions", "--config", "permissions"], { cwd: directory });
+  assert.match(stdout, / start \\\n {2}--config \\\n {2}permissions\n/);
+});
+
 async function setScene() {
   await using resources = new AsyncDisposableStack();
   const authority = await createAuthority("permissions");
