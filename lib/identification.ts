@@ -72,7 +72,7 @@ export class Identification {
 
   async #judge(token: Secret, way: WayIn): Promise<Verdict<Admission>> {
     const { house, record } = this.#about;
-    const verdict = await record.stages.time("token", () => this.#admitInTurn(token, way));
+    const verdict = await record.stages.time("token", () => this.#admit(token, way));
     record.isJudged(verdict);
     if (verdict.kind === "accepted") house.failedLogins.succeeded(this.#suspect);
     // An issuer that is down is nobody's guess.
@@ -80,8 +80,8 @@ export class Identification {
     return verdict;
   }
 
-  async #admitInTurn(token: Secret, { issuer }: WayIn): Promise<Verdict<Admission>> {
-    const { request, settings, house, signal } = this.#about;
+  #admit(token: Secret, { issuer }: WayIn): Promise<Verdict<Admission>> {
+    const { request, settings, house } = this.#about;
     const { user, database } = request;
     const clientAddress = this.#suspect.address;
     const { tls } = this.#client.stream;
@@ -89,12 +89,21 @@ export class Identification {
       issuer,
       clientCertificate: tls?.peerCertificate,
       asked: { user, database, clientAddress, serverName: tls?.serverName ?? undefined },
+      takeTurn: (asked: string) => this.#takeTurn(asked),
     };
-    using _turn = await house.turns.take(clientAddress, { issuer, signal });
-    // Once more: others like it may have failed while this one was asked for its token, and waited for its turn.
+    // Once more: others like it may have failed while this one was asked for its token.
     house.failedLogins.check(this.#suspect);
-    const nowMs = house.wallClock();
-    return await admit(token, { request, presentation, settings, clientAddress, nowMs });
+    return admit(token, { request, presentation, settings, clientAddress, nowMs: house.wallClock() });
+  }
+
+  /** Waits until it is this address's turn to have an issuer, or its validator, at work. */
+  async #takeTurn(issuer: string): Promise<Disposable> {
+    const { house, signal } = this.#about;
+    using waited = new DisposableStack();
+    waited.use(await house.turns.take(this.#suspect.address, { issuer, signal }));
+    // And others like it may have failed meanwhile.
+    house.failedLogins.check(this.#suspect);
+    return waited.move();
   }
 
   /** Counts a failed login, and holds its answer back; what ends the login ends this too. */

@@ -3,8 +3,8 @@ import type { LimitsSettings } from "./schema.ts";
 
 /** What a turn is waited for with. */
 export interface TurnOptions {
-  /** Name of the only issuer that may be asked, where that is known. */
-  readonly issuer?: string;
+  /** Name of the issuer that is to be asked. */
+  readonly issuer: string;
   /** Aborts when it is not waited for any more. */
   readonly signal: AbortSignal;
 }
@@ -17,7 +17,7 @@ interface Line {
 }
 
 /**
- * Whose token is looked at: only so many of one address at a time by one issuer, and the others of that address wait in line.
+ * About whose token an issuer is asked: only so many of one address at a time, and the others of that address wait in line.
  *
  * An issuer or a validator that takes its time answers one question behind the other. Without turns whoever sends it two
  * hundred would be asked for first by everyone who comes later, and their logins be over before it is their turn.

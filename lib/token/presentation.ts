@@ -6,6 +6,11 @@ export interface Presentation {
   readonly clientCertificate?: Uint8Array | null;
   /** What the client asks for, for an external validator. */
   readonly asked?: AskedOfUs;
+  /**
+   * Waits for the client's turn before an issuer is asked about its token, or a validator, which may take their time; what
+   * it gives ends the turn. A signature is checked without: keys that are here must go on working whoever else is slow (T4).
+   */
+  readonly takeTurn?: (issuer: string) => Promise<Disposable>;
 }
 
 /** What a client asks for, and where it comes from. */

@@ -194,6 +194,7 @@ export class TokenVerifier implements AsyncDisposable {
     const { issuer, jws } = routeOf(token, route);
     const { settings, validator } = issuer;
     if (validator !== undefined) {
+      using _turn = await presentation.takeTurn?.(settings.name);
       // What it says may depend on all that it is told, and on the moment.
       const claims = await validator.validate({ token, asked: presentation.asked, nowMs: this.#now() });
       return { issuer, verified: verifiedToken(claims, settings) };
@@ -201,7 +202,7 @@ export class TokenVerifier implements AsyncDisposable {
     const keys = jws && issuer.keys &&
       await checkSignature(token, { ...jws, settings, keySource: issuer.keys });
     const told = keys === undefined || settings.introspect === "always"
-      ? await introspect(token, issuer)
+      ? await introspect(token, issuer, presentation)
       : undefined;
     // What the issuer has signed has the last word; what it adds, as it does to a lightweight token, is as good.
     const claims = keys === undefined ? told! : { ...told, ...jws!.payload };
@@ -222,7 +223,14 @@ export class TokenVerifier implements AsyncDisposable {
   }
 }
 
-async function introspect(token: string, { settings, introspector }: KnownIssuer) {
-  if (introspector !== undefined) return await introspector.introspect(token);
+async function introspect(
+  token: string,
+  { settings, introspector }: KnownIssuer,
+  { takeTurn }: Presentation,
+): Promise<Record<string, unknown>> {
+  if (introspector !== undefined) {
+    using _turn = await takeTurn?.(settings.name);
+    return await introspector.introspect(token);
+  }
   throw new TokenRefused("not_a_token", `Issuer "${settings.name}" has no introspection for such a token`);
 }

@@ -17,7 +17,7 @@ class Visitor {
   reason: unknown;
 
   constructor(turns: Turns, address = HERE, issuer?: string) {
-    turns.take(address, { issuer, signal: this.#leaving.signal }).then(
+    turns.take(address, { issuer: issuer ?? "corp", signal: this.#leaving.signal }).then(
       (turn) => this.turn = turn,
       (reason) => this.reason = reason,
     );
@@ -108,7 +108,10 @@ Deno.test("take() does not lose the turn of one who is called and leaves in the 
 
 Deno.test("take() gives no turn to whoever has left before", async () => {
   const turns = turnsOf(1);
-  await assert.rejects(turns.take(HERE, { signal: AbortSignal.abort(new Error("gone")) }), /gone/);
+  await assert.rejects(
+    turns.take(HERE, { issuer: "corp", signal: AbortSignal.abort(new Error("gone")) }),
+    /gone/,
+  );
   assert.equal(turns.size, 0);
 });
 
