@@ -167,6 +167,9 @@ testWithTool(
   { psql: findPsql18(), tool: "pg_receivewal" },
   async (pgReceivewal) => {
     await using directory = await tempDirectory();
+    // At the beginning of a segment: it starts with the segment of now, and the end must not lie in the one before.
+    await scene.cluster.sql("select pg_switch_wal()");
+    await scene.cluster.sql("select pg_logical_emit_message(true, 'test', 'something to receive')");
     const [{ position }] = await scene.cluster.sql("select pg_current_wal_flush_lsn()::text as position");
     const args = ["--directory", directory.path, "--no-loop", `--endpos=${position}`];
     await run(pgReceivewal, args, await bob());
