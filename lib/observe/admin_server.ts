@@ -54,7 +54,8 @@ const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** For one answer to be taken, in milliseconds. */
 const SOCKET_TIMEOUT_MS = 15_000;
 
-const MAX_CONNECTIONS = 64;
+/** Few ask, and each may have `node:http` take apart a whole chunk of requests before it can be sent away. */
+const MAX_CONNECTIONS = 16;
 
 /** How often it is made sure that connections are accepted, in milliseconds. */
 const ACCEPT_AGAIN_MS = 1_000;

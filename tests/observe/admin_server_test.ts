@@ -154,7 +154,7 @@ Deno.test("AdminServer takes so many connections and no more, and those that are
   await using _all = {
     [Symbol.asyncDispose]: () => Promise.resolve(connections.forEach((one) => one.close())),
   };
-  for (let count = 0; count < 64; count++) {
+  for (let count = 0; count < 16; count++) {
     connections.push(await Deno.connect({ hostname: "127.0.0.1", port }));
   }
   using refused = await Deno.connect({ hostname: "127.0.0.1", port });
