@@ -13,6 +13,7 @@ import type { ParameterPolicy } from "./startup/session_request.ts";
 import type { ClientCertificatePolicy } from "./stream/client_certificate.ts";
 import type { ServerCertificate } from "./stream/server_certificate.ts";
 import type { TokenVerifier } from "./token/token_verifier.ts";
+import type { After } from "./timers.ts";
 
 /** What logins go by: each keeps to what it began with. */
 export interface SessionSettings {
@@ -51,7 +52,7 @@ export interface SessionHouse {
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
   /** Calls `act` after so many milliseconds, at most 2^31 - 1; what it gives takes that back. */
-  readonly after: (ms: number, act: () => void) => () => void;
+  readonly after: After;
   /** At least 0 and less than 1. */
   readonly random: () => number;
 }

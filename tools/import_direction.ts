@@ -94,7 +94,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
   session_settings: [
     ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],
-    ...["type authenticate", "type limits", "type observe/events", "type network"],
+    ...["type authenticate", "type limits", "type observe/events", "type network", "type timers"],
   ],
   admission: [
     ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],

@@ -1,3 +1,4 @@
+import type { After } from "../timers.ts";
 import type { ProxyEvent } from "./events.ts";
 
 /** What {@link BackendProbes} need. */
@@ -12,7 +13,7 @@ export interface BackendProbesOptions {
   /** Milliseconds on a clock that only goes forward. */
   readonly now: () => number;
   /** Calls `act` after so many milliseconds; what it gives takes that back. */
-  readonly after: (ms: number, act: () => void) => () => void;
+  readonly after: After;
   /** At least 0 and less than 1. */
   readonly random: () => number;
 }

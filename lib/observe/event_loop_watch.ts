@@ -1,3 +1,5 @@
+import type { After } from "../timers.ts";
+
 /** How often the event loop is looked at, in milliseconds. */
 const PERIOD_MS = 500;
 
@@ -6,7 +8,7 @@ export interface EventLoopWatchOptions {
   /** Milliseconds on a clock that only goes forward. */
   readonly now: () => number;
   /** Calls `act` after so many milliseconds, without keeping the program running for it; what it gives takes that back. */
-  readonly after: (ms: number, act: () => void) => () => void;
+  readonly after: After;
 }
 
 /**

@@ -1,11 +1,12 @@
 import { printable } from "../../printable.ts";
+import { type After, startTimer } from "../../timers.ts";
 import { TokenRefused } from "../refused_token.ts";
 import type { TokenEvent } from "../token_event.ts";
 import type { Answer } from "./protocol.ts";
 import { programOf, type ValidatorSettings } from "./schema.ts";
 import { withoutTokens } from "./standard_error.ts";
 import { type Validator, ValidatorFault, type ValidatorQuestion } from "./validator.ts";
-import { type After, ValidatorProcess } from "./validator_process.ts";
+import { ValidatorProcess } from "./validator_process.ts";
 
 /** How many questions a process may owe an answer to: what they hold of memory is a few megabytes. */
 const MAX_OWED = 256;
@@ -57,7 +58,7 @@ export class CommandValidator implements Validator {
   constructor(settings: ValidatorSettings, outside: ValidatorOutside) {
     this.#settings = settings;
     this.#outside = outside;
-    this.#after = outside.after ?? afterByTimer;
+    this.#after = outside.after ?? startTimer;
     this.#start();
   }
 
@@ -142,9 +143,4 @@ function whyNotRun(error: unknown, program: string): string {
     return "there is no such program; a name without a slash must be where the system's programs are";
   }
   return error instanceof Error ? error.message : String(error);
-}
-
-function afterByTimer(delayMs: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, delayMs);
-  return () => clearTimeout(timer);
 }

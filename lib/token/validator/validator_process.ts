@@ -1,3 +1,4 @@
+import type { After } from "../../timers.ts";
 import { linesOf } from "./lines.ts";
 import { type Answer, MAX_ANSWER_BYTES, parseAnswer, questionLine } from "./protocol.ts";
 import { StandardError } from "./standard_error.ts";
@@ -5,9 +6,6 @@ import { ValidatorFault, type ValidatorQuestion } from "./validator.ts";
 
 /** How long a process may take to leave once its input is closed, or its output has ended, in milliseconds. */
 const LEAVE_WITHIN_MS = 1_000;
-
-/** Calls back once after so many milliseconds, unless what it returns is called before. */
-export type After = (delayMs: number, callback: () => void) => () => void;
 
 /** What is run, and how it is dealt with. */
 export interface ProcessOptions {
