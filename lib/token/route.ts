@@ -25,8 +25,8 @@ export interface RouteOptions {
 export function routeOf(token: string, { issuers, name, maxTokenBytes }: RouteOptions): Route {
   const named = name === undefined ? onlyOne(issuers) : issuerNamed(name, issuers);
   const asked = named ?? onlyOne(issuers.filter(isAsked));
-  const saysNothing = !looksLikeJose(token) || (named !== undefined && named.keys === undefined);
-  const mustAsk = saysNothing || named?.validator !== undefined;
+  // An issuer without keys, as one with a validator is, is asked about whatever comes.
+  const mustAsk = !looksLikeJose(token) || (named !== undefined && named.keys === undefined);
   if (mustAsk && asked !== undefined && isAsked(asked)) return { issuer: asked };
   const jws = parseCompactJws(token, maxTokenBytes);
   const issuer = issuerOf(jws.payload, issuers);
