@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { runProgram, startProgram } from "../support/libpq_program.ts";
 import { findPsql, findPsql18, type Psql, runPsql, testWithPsql, testWithPsql18 } from "../support/psql.ts";
 import { tempDirectory } from "../support/temp_directory.ts";
 import { waitUntil } from "../support/wait_until.ts";
@@ -13,8 +14,6 @@ match = "bob@example.com"
 backend = "main"
 replication = true
 `;
-
-const TIMEOUT_MS = 20_000;
 
 let scene: ClientScene;
 
@@ -210,15 +209,14 @@ function identifySystem(psql: Psql, env: Record<string, string>) {
 
 /** Has psql sleep for a minute and sends it SIGINT while it does; returns what it wrote to standard error. */
 async function interrupt(psql: Psql, env: Record<string, string>): Promise<string> {
-  const child = spawn(psql.program, ["--no-psqlrc", "-c", "select pg_sleep(60)"], env);
-  const output = collect(child);
+  await using running = startProgram(psql.program, ["--no-psqlrc", "-c", "select pg_sleep(60)"], { env });
   await waitUntil(async () => {
     const sleepers =
       "select 1 from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'";
     return (await scene.cluster.sql(sleepers)).length === 1;
   }, { what: "psql to sleep" });
-  child.kill("SIGINT");
-  return (await output).stderr;
+  running.interrupt();
+  return (await running.ended).stderr;
 }
 
 /** Registers a test that needs a program which lies beside psql; without it the test is ignored, and its name says so. */
@@ -243,29 +241,7 @@ function isFile(path: string): boolean {
 
 /** Runs a program to its end, and returns what it wrote to standard output; @throws when it fails. */
 async function run(program: string, args: readonly string[], env: Record<string, string>): Promise<string> {
-  const { code, stdout, stderr } = await collect(spawn(program, args, env));
+  const { code, stdout, stderr } = await runProgram(program, args, { env });
   assert.equal(code, 0, `${program} failed\n${stdout}${stderr}`);
   return stdout;
-}
-
-function spawn(program: string, args: readonly string[], env: Record<string, string>): Deno.ChildProcess {
-  return new Deno.Command(program, {
-    args: [...args],
-    env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", LC_ALL: "C.UTF-8", ...env },
-    clearEnv: true,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-}
-
-async function collect(child: Deno.ChildProcess): Promise<{ code: number; stdout: string; stderr: string }> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
-  try {
-    const { code, stdout, stderr } = await child.output();
-    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-    return { code, stdout: out, stderr: err };
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -4,13 +4,13 @@
 
 import { createAuthority } from "../support/certificates.ts";
 import { approveDevice } from "../support/device_flow.ts";
+import type { ProgramResult, RunningProgram } from "../support/libpq_program.ts";
 import {
   type ConnectionParameters,
   conninfo,
   hasLibpq18,
   type Libpq18Name,
   runLibpq18,
-  type RunningProgram,
   startLibpq18,
 } from "../support/libpq18.ts";
 import { hasCompiler } from "../support/oauth_validator.ts";
@@ -19,7 +19,6 @@ import { type Claims, CLIENTS } from "../support/oidc_provider.ts";
 import type { PostgresMajor } from "../support/postgres_binaries.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
-import type { PsqlResult } from "../support/psql.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
 import { TokenHook } from "../support/token_hook.ts";
 import { waitUntil } from "../support/wait_until.ts";
@@ -163,7 +162,7 @@ export class OauthScene implements AsyncDisposable {
   }
 
   /** Runs a program that has this token already to its end. */
-  async run(program: Libpq18Name, token: string, command: Command): Promise<PsqlResult> {
+  async run(program: Libpq18Name, token: string, command: Command): Promise<ProgramResult> {
     await using running = this.start(program, token, command);
     return await running.ended;
   }
@@ -173,7 +172,7 @@ export class OauthScene implements AsyncDisposable {
     token: string,
     statement = WHO_AM_I,
     parameters: ConnectionParameters = {},
-  ): Promise<PsqlResult> {
+  ): Promise<ProgramResult> {
     return await this.run("psql", token, { args: ["-At", "-c", statement], parameters });
   }
 
@@ -181,7 +180,7 @@ export class OauthScene implements AsyncDisposable {
   async logInByDevice(
     program: Libpq18Name,
     { args, account, parameters, fetch = this.issuer.fetch, onPrompt }: DeviceLogin,
-  ): Promise<PsqlResult> {
+  ): Promise<ProgramResult> {
     let person: Promise<void> | undefined;
     const result = await runLibpq18(program, this.#argumentsOf(program, args, parameters), {
       // Only when it is told to be unsafe does libpq trust an authority of our own.
