@@ -12,9 +12,9 @@ import type { Secret } from "./secret.ts";
 import type { SessionSettings } from "./session_settings.ts";
 import type { SessionRequest } from "./startup/session_request.ts";
 import type { ProxiedConnection } from "./stream/proxy_header.ts";
-import type { Presentation } from "./token/presentation.ts";
 import { TokenRefused } from "./token/refused_token.ts";
 import type { VerifiedToken } from "./token/verified_token.ts";
+import type { Presented } from "./token_desk.ts";
 import type { ProtocolVersion } from "./wire/startup_packet.ts";
 
 /** Who a client has proved to be, and what that lets it do. */
@@ -47,7 +47,7 @@ export interface Stay {
 export interface AdmissionOptions {
   readonly request: SessionRequest;
   /** How it was presented. */
-  readonly presentation: Presentation;
+  readonly presented: Presented;
   readonly settings: SessionSettings;
   /** IP address the client comes from. */
   readonly clientAddress: string;
@@ -57,12 +57,12 @@ export interface AdmissionOptions {
 
 /** Is the token good, and may its bearer in? The reason of a refusal is for the log alone. */
 export async function admit(
-  presented: Secret,
-  { request, presentation, settings, clientAddress, nowMs }: AdmissionOptions,
+  secret: Secret,
+  { request, presented, settings, clientAddress, nowMs }: AdmissionOptions,
 ): Promise<Verdict<Admission>> {
   let token: VerifiedToken;
   try {
-    token = await settings.tokens.verify(presented.reveal(), presentation);
+    token = await settings.tokens.verify(secret.reveal(), presented);
   } catch (error) {
     if (!(error instanceof TokenRefused)) throw error;
     const { fault, message, blame } = error;
@@ -72,7 +72,7 @@ export async function admit(
   const asked = { user, database, replication: replication !== null, clientAddress, nowMs };
   const decision = decide(settings.policy, { token, ...asked });
   if (decision.outcome === "granted") {
-    return { kind: "accepted", who: { token, decision, presented, admittedAtMs: nowMs } };
+    return { kind: "accepted", who: { token, decision, presented: secret, admittedAtMs: nowMs } };
   }
   const who = decision.recordsIdentity ? token.subject ?? "a token without sub" : "a token";
   const reason = `no rule lets in ${who} of ${token.issuer}: ${decision.trail.map(describe).join("; ")}`;

@@ -128,7 +128,7 @@ export class Entrance implements Stranger {
         const clientAddress = this.#client.stream.peer.address;
         const connected = connectedAs(admission, { access, clientAddress });
         using resources = new DisposableStack();
-        resources.use(this.#house.connections.enter(connected));
+        resources.use(await this.#house.connections.enter(connected));
         const backend = await this.#record.stages.time(
           "backend",
           () => this.#logIn(admission, { request, access, ...opening }),
@@ -206,7 +206,8 @@ export class Entrance implements Stranger {
 
   /** A CancelRequest has no answer, whatever comes of it. */
   async #cancel({ processId, secretKey }: CancelRequest): Promise<void> {
-    const session = this.#house.cancelKeys.find(processId, secretKey, this.#client.stream.peer.address);
+    const clientAddress = this.#client.stream.peer.address;
+    const session = await this.#house.cancelKeys.find({ processId, secretKey, clientAddress });
     this.#chronicle.note({ kind: "cancel_requested", isKnown: session !== undefined });
     await session?.cancelQuery();
   }

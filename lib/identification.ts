@@ -52,7 +52,7 @@ export class Identification {
     const way = this.#wayIn();
     record.goesBy(way.method);
     if (way.method === "oauthbearer" && this.#client.stream.tls === null) throw tlsRequired();
-    house.failedLogins.check(this.#suspect);
+    await house.failedLogins.check(this.#suspect);
     const method = authenticationMethods[way.method](judgeToken, { user, challenge: way.challenge });
     const admission = await this.#client.converse(method, [
       answer(judgeToken, (token) => this.#judge(token, way)),
@@ -80,35 +80,25 @@ export class Identification {
     return verdict;
   }
 
-  #admit(token: Secret, { issuer }: WayIn): Promise<Verdict<Admission>> {
-    const { request, settings, house } = this.#about;
+  async #admit(token: Secret, { issuer }: WayIn): Promise<Verdict<Admission>> {
+    const { request, settings, house, signal } = this.#about;
     const { user, database } = request;
     const clientAddress = this.#suspect.address;
     const { tls } = this.#client.stream;
-    const presentation = {
+    const presented = {
       issuer,
       clientCertificate: tls?.peerCertificate,
       asked: { user, database, clientAddress, serverName: tls?.serverName ?? undefined },
-      takeTurn: (asked: string) => this.#takeTurn(asked),
+      signal,
     };
     // Once more: others like it may have failed while this one was asked for its token.
-    house.failedLogins.check(this.#suspect);
-    return admit(token, { request, presentation, settings, clientAddress, nowMs: house.wallClock() });
-  }
-
-  /** Waits until it is this address's turn to have an issuer, or its validator, at work. */
-  async #takeTurn(issuer: string): Promise<Disposable> {
-    const { house, signal } = this.#about;
-    using waited = new DisposableStack();
-    waited.use(await house.turns.take(this.#suspect.address, { issuer, signal }));
-    // And others like it may have failed meanwhile.
-    house.failedLogins.check(this.#suspect);
-    return waited.move();
+    await house.failedLogins.check(this.#suspect);
+    return await admit(token, { request, presented, settings, clientAddress, nowMs: house.wallClock() });
   }
 
   /** Counts a failed login, and holds its answer back; what ends the login ends this too. */
   async #countFailure(): Promise<void> {
-    using heldBack = this.#about.house.failedLogins.failed(this.#suspect);
+    using heldBack = await this.#about.house.failedLogins.failed(this.#suspect);
     if (heldBack.ms > 0) await delay(heldBack.ms, undefined, { signal: this.#about.signal });
   }
 }

@@ -1,7 +1,7 @@
 import { formatAddress } from "./address.ts";
 import type { Configuration } from "./config/configuration.ts";
 import type { ListenAddress } from "./listen_address.ts";
-import { CannotServe, openListener } from "./listening.ts";
+import { CannotServe, makeSureIsFree, openListener } from "./listening.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import { ConnListener } from "./stream/conn_listener.ts";
 import { Listener } from "./stream/listener.ts";
@@ -12,6 +12,24 @@ export interface ListenersEvents {
   readonly connection: (stream: ByteStream, listener: string) => void;
   readonly acceptPaused: (error: Error, pauseMs: number) => void;
   readonly listening: (address: ListenAddress, isTlsOffered: boolean) => void;
+}
+
+/** How several proxies of one program listen on the same addresses: the system gives each its share of the clients. */
+export interface Sharing {
+  /** It is the first of them, and makes sure that no other program listens there. */
+  readonly isFirst: boolean;
+  /** What the system has chosen for the first, by address, where the configuration leaves the port to it. */
+  readonly ports: ReadonlyMap<string, number>;
+}
+
+/** Listeners that another configuration wants, besides those that there are. */
+export interface PreparedListeners {
+  /** Each address that is new, as the configuration has it, and its port. */
+  readonly ports: ReadonlyMap<string, number>;
+  /** Lets in who has come meanwhile, and closes what is not wanted any more. */
+  adopt(): void;
+  /** Closes what was opened: all is as it was. */
+  discard(): void;
 }
 
 /** The listeners of a proxy. A reload leaves those whose address has not changed as they are: nobody in their queue is lost. */
@@ -30,24 +48,24 @@ export class Listeners {
   }
 
   /**
-   * Begins to listen where a configuration wants it. Nothing is changed until what this gives is called: then who has come
-   * meanwhile is let in, and what is not wanted any more is closed.
+   * Begins to listen where a configuration wants it, and lets nobody in as yet.
    *
    * @throws {CannotServe} when an address cannot be listened on; then everything is as it was
    */
-  async prepare({ address, tls }: Configuration["listen"]): Promise<() => void> {
+  async prepare({ address, tls }: Configuration["listen"], sharing?: Sharing): Promise<PreparedListeners> {
     const isTlsOffered = tls !== undefined;
     const [kept, unwanted, missing] = this.#compare([address].flat());
     if (isTlsOffered && kept.some(({ listener }) => listener instanceof ConnListener)) throw tlsAdded();
     const opened: Door[] = [];
+    const discard = () => opened.forEach((door) => door.close());
     try {
-      for (const wanted of missing) opened.push(await this.#open(wanted, isTlsOffered));
+      for (const wanted of missing) opened.push(await this.#open(wanted, { isTlsOffered, sharing }));
       if (this.#isClosed) throw new CannotServe("the proxy is shutting down");
     } catch (error) {
-      for (const door of opened) door.close();
+      discard();
       throw error;
     }
-    return () => {
+    const adopt = () => {
       for (const door of unwanted) door.close();
       this.#doors = [...kept, ...opened];
       for (const door of opened) {
@@ -55,6 +73,8 @@ export class Listeners {
         door.open();
       }
     };
+    const ports = new Map(opened.map(({ name, listener }) => [name, listener.address.port]));
+    return { ports, adopt, discard };
   }
 
   /** Accepts no more; connections accepted go on. */
@@ -77,14 +97,20 @@ export class Listeners {
     return [kept, left, missing];
   }
 
-  async #open(address: ListenAddress, isTlsOffered: boolean): Promise<Door> {
-    const door = new Door(nameOf(address), this.#events.connection);
+  async #open(
+    wanted: ListenAddress,
+    { isTlsOffered, sharing }: { readonly isTlsOffered: boolean; readonly sharing?: Sharing },
+  ): Promise<Door> {
+    const door = new Door(nameOf(wanted), this.#events.connection);
+    const address = { ...wanted, port: sharing?.ports.get(door.name) ?? wanted.port };
     const events = {
       connection: (stream: ByteStream) => door.enter(stream),
       acceptPaused: this.#events.acceptPaused,
     };
     try {
-      door.listener = await openListener(isTlsOffered ? Listener : ConnListener, { address, events });
+      if (sharing?.isFirst) makeSureIsFree(address);
+      const kind = isTlsOffered ? Listener : ConnListener;
+      door.listener = await openListener(kind, { address, events, isShared: sharing !== undefined });
       return door;
     } catch (error) {
       throw this.#doors.some(({ listener }) => overlap(listener.address, address))

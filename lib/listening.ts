@@ -1,6 +1,6 @@
 import type { ListenAddress } from "./listen_address.ts";
 import type { ConnListener } from "./stream/conn_listener.ts";
-import type { Listener, ListenerEvents } from "./stream/listener.ts";
+import { type Listener, type ListenerEvents, listenForAMoment } from "./stream/listener.ts";
 
 /** Why a proxy cannot serve, as a sentence that says what to do. */
 export class CannotServe extends Error {
@@ -14,13 +14,30 @@ export class CannotServe extends Error {
  */
 export async function openListener(
   kind: typeof Listener | typeof ConnListener,
-  { address, events }: { address: ListenAddress; events: ListenerEvents },
+  { address, events, isShared }: { address: ListenAddress; events: ListenerEvents; isShared: boolean },
 ): Promise<Listener | ConnListener> {
   try {
-    return await kind.open(address, events);
+    return await kind.open({ ...address, isShared }, events);
   } catch (error) {
-    throw new CannotServe(`cannot listen on listen.address: ${whyNotListening(error)}`, { cause: error });
+    throw cannotListen(error);
   }
+}
+
+/**
+ * An address that is shared may be shared with any program of this user: with none, if it is free before.
+ *
+ * @throws {CannotServe} when it is not, or cannot be listened on
+ */
+export function makeSureIsFree(address: ListenAddress): void {
+  try {
+    listenForAMoment(address);
+  } catch (error) {
+    throw cannotListen(error);
+  }
+}
+
+function cannotListen(cause: unknown): CannotServe {
+  return new CannotServe(`cannot listen on listen.address: ${whyNotListening(cause)}`, { cause });
 }
 
 /** Why an address cannot be listened on, and what to do about it, as a clause. */

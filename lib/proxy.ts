@@ -1,28 +1,33 @@
 import { formatAddress } from "./address.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { PgError } from "./errors.ts";
-import { Connections } from "./limits/connections.ts";
-import { Discoveries } from "./limits/discoveries.ts";
-import { FailedLogins } from "./limits/failed_logins.ts";
-import { Turns } from "./limits/turns.ts";
-import { Unauthenticated } from "./limits/unauthenticated.ts";
+import type { Counts } from "./limits/limits.ts";
 import type { ListenAddress } from "./listen_address.ts";
-import { Listeners } from "./listeners.ts";
+import { Listeners, type Sharing } from "./listeners.ts";
 import { settingsOf } from "./login_settings.ts";
-import type { Census } from "./observe/census.ts";
+import type { ConnectionCensus } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
-import { CancelKeys } from "./relay/cancel_keys.ts";
+import { type CancelDesk, CancelKeys } from "./relay/cancel_keys.ts";
 import { Session } from "./session.ts";
+import { Carried, SessionCounts } from "./session_tallies.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import { startTimer, untilDue } from "./timers.ts";
+import type { TokenDesk } from "./token_desk.ts";
 
 /** How a {@link Proxy} runs. */
 export interface ProxyOptions {
   readonly configuration: Configuration;
-  readonly tokens: SessionSettings["tokens"];
+  readonly tokens: TokenDesk;
+  readonly counts: Counts;
   readonly observe: Observer;
+  /** Default: those of its own sessions, which are all there are. */
+  readonly cancelKeys?: CancelDesk;
+  /** The number of the next connection, of all since the program started; default: it counts itself. */
+  readonly nextId?: () => number;
+  /** Where it is one of several that listen on the same addresses. */
+  readonly sharing?: Sharing;
   /** Milliseconds on a clock that only goes forward; default: the machine's. */
   readonly now?: () => number;
   /** Milliseconds since 1970; default: the machine's clock. */
@@ -43,6 +48,20 @@ export interface DrainOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Another configuration that could be served as well. */
+export interface PreparedChange {
+  /** Each address that is listened on anew, as the configuration has it, and its port. */
+  readonly ports: ReadonlyMap<string, number>;
+  /**
+   * Goes on by it: new connections do, and of the live ones each is asked whether it may stay.
+   *
+   * @returns `loginsOver` settles when no login goes by the old one any more
+   */
+  adopt(): { readonly loginsOver: Promise<unknown> };
+  /** Stays with the old one. */
+  discard(): void;
+}
+
 /** What sessions that are cut off have for their last words, in milliseconds: a little more than those who leave have. */
 const LAST_WORDS_MS = 2_500;
 
@@ -52,11 +71,16 @@ export class Proxy implements AsyncDisposable {
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #house: SessionHouse & { isTracing: boolean };
   #settings: SessionSettings;
-  #lastId = 0;
+  readonly #nextId: () => number;
+  /** By sessions that are over. */
+  readonly #carried = new Carried();
   #isDrained = false;
 
   private constructor(options: ProxyOptions) {
-    const { configuration, tokens, observe } = options;
+    const { configuration, tokens, observe, counts, cancelKeys = new CancelKeys() } = options;
+    const { failedLogins, discoveries, connections, unauthenticated } = counts;
+    let lastId = 0;
+    this.#nextId = options.nextId ?? (() => ++lastId);
     const { now = () => performance.now(), wallClock = Date.now, after = startTimer, random = Math.random } =
       options;
     this.#settings = settingsOf(configuration, tokens);
@@ -68,14 +92,16 @@ export class Proxy implements AsyncDisposable {
     });
     this.#house = {
       settings: () => this.#settings,
-      observe,
+      observe: (event) => {
+        if (event.kind === "session_ended") this.#carried.add(event);
+        observe(event);
+      },
       isTracing: configuration.log.level === "trace",
-      cancelKeys: new CancelKeys(),
-      failedLogins: new FailedLogins(configuration.limits, now),
-      discoveries: new Discoveries(configuration.limits, now),
-      unauthenticated: new Unauthenticated(configuration.limits, now),
-      turns: new Turns(configuration.limits),
-      connections: new Connections(configuration.limits),
+      cancelKeys,
+      failedLogins,
+      discoveries,
+      connections,
+      unauthenticated,
       now,
       wallClock,
       after,
@@ -90,8 +116,9 @@ export class Proxy implements AsyncDisposable {
    */
   static async open(options: ProxyOptions): Promise<Proxy> {
     const proxy = new Proxy(options);
-    const listen = await proxy.#listeners.prepare(options.configuration.listen);
-    listen();
+    const { configuration, sharing } = options;
+    const listening = await proxy.#listeners.prepare(configuration.listen, sharing);
+    listening.adopt();
     return proxy;
   }
 
@@ -105,44 +132,43 @@ export class Proxy implements AsyncDisposable {
     return this.#sessions.size;
   }
 
-  /** How many connections count for `limits.connections`, and how many for `limits.unauthenticated`. */
-  get counted(): { readonly connections: number; readonly unauthenticated: number } {
-    const { connections, unauthenticated } = this.#house;
-    return { connections: connections.size, unauthenticated: unauthenticated.size };
-  }
-
-  /** What its connections are doing at this moment. */
-  census(): Pick<Census, "logins" | "sessions"> {
-    const standings = [...this.#sessions.keys()].map(({ standing }) => standing);
-    const sessions = standings.filter((standing) => standing !== null);
-    return { logins: standings.length - sessions.length, sessions };
+  /** What its connections are doing at this moment, and what they have carried since it was opened. */
+  census(): ConnectionCensus {
+    const carried = new Carried(this.#carried.entries);
+    const sessions = new SessionCounts();
+    let logins = 0;
+    for (const { standing } of this.#sessions.keys()) {
+      if (standing === null) {
+        logins++;
+        continue;
+      }
+      sessions.add(standing);
+      carried.add(standing);
+    }
+    return { logins, sessions: sessions.entries, carried: carried.entries };
   }
 
   /**
-   * Goes on by another configuration: new connections go by it, and of the live ones each is asked whether it may stay.
-   * Listeners whose address has not changed stay as they are.
+   * Makes sure that another configuration can be served; nothing is changed by it. Listeners whose address stays the same
+   * stay as they are.
    *
-   * @returns `loginsOver` settles when no login goes by the old one any more
-   * @throws {CannotServe} when it cannot be served without starting anew; then the old one stays
+   * @throws {CannotServe} when it cannot be served without starting anew
    */
-  async adopt(
-    configuration: Configuration,
-    tokens: SessionSettings["tokens"],
-  ): Promise<{ readonly loginsOver: Promise<unknown> }> {
+  async prepare(
+    { configuration, tokens, sharing }: Pick<ProxyOptions, "configuration" | "tokens" | "sharing">,
+  ): Promise<PreparedChange> {
     const settings = settingsOf(configuration, tokens);
-    const listen = await this.#listeners.prepare(configuration.listen);
-    const old = this.#settings;
-    this.#settings = settings;
-    // What was counted stays: a reload forgives nobody.
-    const { failedLogins, discoveries, unauthenticated, turns, connections } = this.#house;
-    for (const each of [failedLogins, discoveries, unauthenticated, turns, connections]) {
-      each.apply(configuration.limits);
-    }
-    this.#house.isTracing = configuration.log.level === "trace";
-    const logins = [...this.#sessions.keys()].map((session) => session.loginBy(old));
-    for (const session of this.#sessions.keys()) session.review();
-    listen();
-    return { loginsOver: Promise.all(logins) };
+    const listening = await this.#listeners.prepare(configuration.listen, sharing);
+    const adopt = () => {
+      const old = this.#settings;
+      this.#settings = settings;
+      this.#house.isTracing = configuration.log.level === "trace";
+      const logins = [...this.#sessions.keys()].map((session) => session.loginBy(old));
+      for (const session of this.#sessions.keys()) session.review();
+      listening.adopt();
+      return { loginsOver: Promise.all(logins) };
+    };
+    return { ports: listening.ports, adopt, discard: listening.discard };
   }
 
   /** A deny list has changed: each live session is asked whether it may stay. */
@@ -190,7 +216,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   #serve(stream: ByteStream, listener: string): void {
-    const id = ++this.#lastId;
+    const id = this.#nextId();
     const session = new Session(stream, { id, settings: this.#settings, house: this.#house, listener });
     this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
   }

@@ -1,19 +1,15 @@
 import type { WayInRule } from "./authenticate/way_in.ts";
 import type { Policy } from "./authorize/policy.ts";
 import type { BackendAccess } from "./backend_link.ts";
-import type { Connections } from "./limits/connections.ts";
-import type { Discoveries } from "./limits/discoveries.ts";
-import type { FailedLogins } from "./limits/failed_logins.ts";
-import type { Turns } from "./limits/turns.ts";
-import type { Unauthenticated } from "./limits/unauthenticated.ts";
+import type { Counts } from "./limits/limits.ts";
 import type { Network } from "./network.ts";
 import type { Observer } from "./observe/events.ts";
-import type { CancelKeys } from "./relay/cancel_keys.ts";
+import type { CancelDesk } from "./relay/cancel_keys.ts";
 import type { ParameterPolicy } from "./startup/session_request.ts";
 import type { ClientCertificatePolicy } from "./stream/client_certificate.ts";
 import type { ServerCertificate } from "./stream/server_certificate.ts";
-import type { TokenVerifier } from "./token/token_verifier.ts";
 import type { After } from "./timers.ts";
+import type { TokenDesk } from "./token_desk.ts";
 
 /** What logins go by: each keeps to what it began with. */
 export interface SessionSettings {
@@ -31,19 +27,14 @@ export interface SessionSettings {
   readonly backends: ReadonlyMap<string, BackendAccess>;
   /** In order; where none fits, the token is presented as the password. */
   readonly waysIn: readonly WayInRule[];
-  readonly tokens: Pick<TokenVerifier, "verify" | "isDenied" | "knowsIssuerOf" | "introspectAgain">;
+  readonly tokens: TokenDesk;
 }
 
 /** What all sessions share. */
-export interface SessionHouse {
+export interface SessionHouse extends Counts {
   /** What new logins go by: a reload changes it. */
   readonly settings: () => SessionSettings;
-  readonly cancelKeys: CancelKeys;
-  readonly failedLogins: FailedLogins;
-  readonly discoveries: Discoveries;
-  readonly unauthenticated: Unauthenticated;
-  readonly turns: Turns;
-  readonly connections: Connections;
+  readonly cancelKeys: CancelDesk;
   readonly observe: Observer;
   /** Each message of a login is observed, its secrets left out: `log.level = "trace"`. */
   readonly isTracing: boolean;

@@ -6,6 +6,8 @@ import type { PgError } from "./errors.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import type { Relay } from "./relay/relay.ts";
 import type { SessionHouse } from "./session_settings.ts";
+import { whenThere } from "./soon.ts";
+import type { Standing } from "./token_desk.ts";
 import { denied, expired, lastedTooLong, notLetIn, revoked, soonOver } from "./tenure_words.ts";
 
 /** How long before its end a client is told of it, in milliseconds. */
@@ -68,20 +70,34 @@ export class Tenure implements Disposable {
   /** The session begins, or something has changed that does not concern the rules: a deny list, or the time. */
   check(): void {
     if (this.#isOver) return;
-    const { token } = this.#stay;
-    if (this.#options.house.settings().tokens.isDenied(token)) {
-      this.#end(this.#lifetime.atRevocation, denied());
-    }
-    this.#keepTime();
+    const { tokens } = this.#options.house.settings();
+    whenThere(tokens.standingOf(this.#stay.token), (standing) => this.#goBy(standing));
   }
 
   /** The configuration has changed: the rules are asked again, and the one that decides now says how long it may last. */
   review(): void {
     if (this.#isOver) return;
-    const { policy, backends, tokens } = this.#options.house.settings();
+    const { tokens } = this.#options.house.settings();
+    whenThere(tokens.standingOf(this.#stay.token), (standing) => this.#reviewBy(standing));
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOver = true;
+    this.#stopTimer?.();
+  }
+
+  #goBy(standing: Standing): void {
+    if (this.#isOver) return;
+    if (standing === "denied") this.#end(this.#lifetime.atRevocation, denied());
+    this.#keepTime();
+  }
+
+  #reviewBy(standing: Standing): void {
+    if (this.#isOver) return;
+    const { policy, backends } = this.#options.house.settings();
     const { sinceMs, granted, ...asked } = this.#stay;
     const decision = decide(policy, { ...asked, nowMs: sinceMs });
-    if (!tokens.knowsIssuerOf(asked.token)) {
+    if (standing === "of no issuer of ours") {
       this.#end(this.#lifetime.atReload, notLetIn("the token's issuer is no longer configured"));
     } else if (decision.outcome === "refused") {
       this.#end(this.#lifetime.atReload, notLetIn("no rule lets it in any more"));
@@ -94,12 +110,7 @@ export class Tenure implements Disposable {
       this.#planToAsk();
       this.#watchIdleness();
     }
-    this.check();
-  }
-
-  [Symbol.dispose](): void {
-    this.#isOver = true;
-    this.#stopTimer?.();
+    this.#goBy(standing);
   }
 
   /** Does what is due, and sets the timer for what comes next. */

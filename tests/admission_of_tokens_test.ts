@@ -25,7 +25,10 @@ function admitBy(
   const settings = { tokens: { verify }, policy: policyOf([rule]) } as unknown as SessionSettings;
   const options = {
     request: { ...REQUEST, ...asked },
-    presentation: {},
+    presented: {
+      asked: { user: "alice", database: "orders", clientAddress: "192.0.2.1" },
+      signal: new AbortController().signal,
+    },
     settings,
     clientAddress: "192.0.2.1",
     nowMs: Date.UTC(2026, 0, 1),

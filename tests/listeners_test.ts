@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Configuration } from "../lib/config/configuration.ts";
 import type { ListenAddress } from "../lib/listen_address.ts";
-import { Listeners } from "../lib/listeners.ts";
+import { Listeners, type PreparedListeners } from "../lib/listeners.ts";
 import { CannotServe } from "../lib/listening.ts";
 import { Secret } from "../lib/secret.ts";
 import type { ByteStream } from "../lib/stream/byte_stream.ts";
@@ -29,7 +29,7 @@ class Scene implements Disposable {
       void this.listening.push(`${host} ${isTlsOffered ? "TLS" : "plain"}`),
   });
 
-  prepare(address: ListenAddress | ListenAddress[], tls = TLS): Promise<() => void> {
+  prepare(address: ListenAddress | ListenAddress[], tls = TLS): Promise<PreparedListeners> {
     return this.listeners.prepare({ address, tls } as Configuration["listen"]);
   }
 
@@ -44,11 +44,11 @@ for (const [kind, tls] of [["with TLS", TLS], ["without TLS", undefined]] as con
     using scene = new Scene();
     const open = (address: ListenAddress | ListenAddress[]) =>
       scene.listeners.prepare({ address, tls } as Configuration["listen"]);
-    (await open([OTHER, ANY]))();
+    (await open([OTHER, ANY])).adopt();
     const [, { port }] = scene.listeners.addresses;
     const change = await open(ANY);
     using _client = await Deno.connect({ hostname: "127.0.0.1", port });
-    change();
+    change.adopt();
     assert.deepEqual(scene.listeners.addresses, [{ host: "127.0.0.1", port }]);
     await waitUntil(() => scene.entered.length === 1, { what: "the client to be let in" });
     assert.deepEqual(scene.entered, ["127.0.0.1:0"]);
@@ -57,7 +57,7 @@ for (const [kind, tls] of [["with TLS", TLS], ["without TLS", undefined]] as con
 
 Deno.test("who comes by a new address before it is certain waits, and is then let in", async () => {
   using scene = new Scene();
-  (await scene.prepare(ANY))();
+  (await scene.prepare(ANY)).adopt();
   const port = await freePort();
   const change = await scene.prepare([ANY, { host: "127.0.0.1", port }]);
   using _client = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -65,24 +65,24 @@ Deno.test("who comes by a new address before it is certain waits, and is then le
   // The other listener has been at work since.
   await waitUntil(() => scene.entered.length === 1, { what: "the other client to be let in" });
   assert.deepEqual(scene.entered, ["127.0.0.1:0"]);
-  change();
+  change.adopt();
   await waitUntil(() => scene.entered.length === 2, { what: "the client to be let in" });
   assert.deepEqual(scene.listening, ["127.0.0.1 TLS", "127.0.0.1 TLS"]);
 });
 
 Deno.test("an address that is not wanted any more is closed when it is certain, and not before", async () => {
   using scene = new Scene();
-  (await scene.prepare([ANY, OTHER]))();
+  (await scene.prepare([ANY, OTHER])).adopt();
   const [, { port }] = scene.listeners.addresses;
   const change = await scene.prepare(ANY);
   (await Deno.connect({ hostname: "127.0.0.2", port })).close();
-  change();
+  change.adopt();
   await assert.rejects(Deno.connect({ hostname: "127.0.0.2", port }), Deno.errors.ConnectionRefused);
 });
 
 Deno.test("if one address cannot be listened on, none is changed", async () => {
   using scene = new Scene();
-  (await scene.prepare(ANY))();
+  (await scene.prepare(ANY)).adopt();
   const before = scene.listeners.addresses;
   const port = await freePort();
   await assert.rejects(scene.prepare([{ host: "127.0.0.1", port }, NOT_OURS]), CannotServe);
@@ -93,7 +93,7 @@ Deno.test("if one address cannot be listened on, none is changed", async () => {
 
 Deno.test("an address that overlaps with one of before is refused with a sentence of its own", async () => {
   using scene = new Scene();
-  (await scene.prepare(ANY))();
+  (await scene.prepare(ANY)).adopt();
   const [{ port }] = scene.listeners.addresses;
   await assert.rejects(scene.prepare({ host: "0.0.0.0", port }), {
     message:
@@ -104,21 +104,21 @@ Deno.test("an address that overlaps with one of before is refused with a sentenc
 
 Deno.test("TLS cannot be added to an address that stays", async () => {
   using scene = new Scene();
-  (await scene.listeners.prepare({ address: ANY } as Configuration["listen"]))();
+  (await scene.listeners.prepare({ address: ANY } as Configuration["listen"])).adopt();
   await assert.rejects(scene.prepare([OTHER, ANY]), {
     message:
       "listen.certificate has been added, which takes a restart: end the program and start it again, or choose another" +
       " address",
   });
-  (await scene.prepare(OTHER))();
+  (await scene.prepare(OTHER)).adopt();
   assert.deepEqual(scene.listening, ["127.0.0.1 plain", "127.0.0.2 TLS"]);
 });
 
 Deno.test("TLS can be removed from an address that stays", async () => {
   using scene = new Scene();
-  (await scene.prepare(ANY))();
+  (await scene.prepare(ANY)).adopt();
   const before = scene.listeners.addresses;
-  (await scene.listeners.prepare({ address: ANY } as Configuration["listen"]))();
+  (await scene.listeners.prepare({ address: ANY } as Configuration["listen"])).adopt();
   assert.deepEqual(scene.listeners.addresses, before);
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { loadConfiguration } from "../lib/config/load.ts";
 import { CannotServe } from "../lib/listening.ts";
+import { Limits } from "../lib/limits/limits.ts";
 import { Proxy } from "../lib/proxy.ts";
 import { Secret } from "../lib/secret.ts";
 import { outsideOf, PEM, SMALLEST } from "./config/files.ts";
@@ -13,10 +14,10 @@ Deno.test("Proxy.open() says what is wrong with a certificate that TLS cannot us
     configuration: { ...configuration, listen: { ...configuration.listen, tls } },
     tokens: {
       verify: () => Promise.reject(new Error("no token comes")),
-      isDenied: () => false,
-      knowsIssuerOf: () => true,
+      standingOf: () => "good",
       introspectAgain: () => Promise.resolve("unknown"),
     },
+    counts: new Limits(configuration.limits, () => 0),
     observe: () => {},
   });
   await assert.rejects(opening, (error) => {

@@ -125,8 +125,10 @@ class Scene {
       reservedRoles: [],
     };
     const tokens = {
-      isDenied: () => this.isDenied,
-      knowsIssuerOf: () => this.isIssuerKnown,
+      standingOf: () => {
+        if (!this.isIssuerKnown) return "of no issuer of ours";
+        return this.isDenied ? "denied" : "good";
+      },
       introspectAgain: () => {
         this.asked++;
         return this.standing instanceof Error

@@ -18,6 +18,7 @@ const LEAVES = [
   "b64token",
   "pem",
   "timers",
+  "soon",
 ];
 
 /** What every room on a connection's way speaks with. */
@@ -33,17 +34,29 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   main: ["commands", "config/problem", ...LEAVES],
   // `explain` asks the rules and the token's verdict with no connection at hand, and `check` logs in to backends.
   commands: [
-    ...["config", "proxy", "listening", "observe", "authorize", "claims", "token"],
+    ...["config", "workers", "listening", "observe", "authorize", "claims", "token"],
     ...["admission", "authenticate/way_in", "type authenticate", "backend_link", "connect", ...LEAVES],
     ...["backend_probe", "stream/server_certificate"],
   ],
-  // The cancel keys are the one table that sessions share.
-  proxy: [
-    ...["session", "listeners", "login_settings", "relay/cancel_keys", "limits"],
-    ...["type session_settings", "type stream", "type observe", "type config/*", ...LEAVES],
+  workers: [
+    ...["proxy", "limits", "token_desk", "listening", "config", "session_tallies", "relay/cancel_keys"],
+    ...["type observe", "type session_settings", "token", ...LEAVES],
   ],
+  proxy: [
+    ...["session", "session_tallies", "listeners", "login_settings", "relay/cancel_keys", "type limits"],
+    ...[
+      "type token_desk",
+      "type session_settings",
+      "type stream",
+      "type observe",
+      "type config/*",
+      ...LEAVES,
+    ],
+  ],
+  session_tallies: ["type observe/census"],
+  token_desk: ["type limits", "type token", ...LEAVES],
   login_settings: ["listening", "stream", "type session_settings", "type config/*"],
-  listening: ["type stream", "type listen_address"],
+  listening: ["stream", "type listen_address"],
   listeners: ["listening", "stream", "type config/*", ...LEAVES],
   session: [
     "entrance",
@@ -86,7 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "type chronicle",
       "type relay",
     ],
-    ...["type session_settings", ...LEAVES],
+    ...["type session_settings", "type token_desk", ...LEAVES],
   ],
   idle_watch: ["tenure_words", "type authorize", "type relay", ...LEAVES],
   tenure_words: ["type authorize", "wire", ...LEAVES],
@@ -94,11 +107,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The corridor in three parts: what sessions go by, who is let in where, and the way to the backend.
   session_settings: [
     ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],
-    ...["type authenticate", "type limits", "type observe/events", "type network", "type timers"],
+    ...["type authenticate", "type limits", "type token_desk", "type observe/events", "type network"],
+    "type timers",
   ],
   admission: [
     ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],
-    ...["type startup", "type stream", "type limits", ...SPEECH],
+    ...["type startup", "type stream", "type limits", "type token_desk", ...SPEECH],
   ],
   backend_link: ["backend_answers", "connect", "stream", ...SPEECH],
   backend_probe: ["backend_answers", "type backend_link", "connect", "stream", ...SPEECH],
@@ -145,6 +159,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   claims: ["mistake"],
   duration: [],
   timers: [],
+  soon: [],
 };
 
 /** Imports point one way. */

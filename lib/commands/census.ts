@@ -2,12 +2,13 @@ import { X509Certificate } from "node:crypto";
 import type { Configuration } from "../config/configuration.ts";
 import type { Census, CertificateStanding } from "../observe/census.ts";
 import { certificatesIn } from "../pem.ts";
-import type { Proxy } from "../proxy.ts";
+import type { Serving } from "../workers/serving.ts";
 import type { Loaded } from "./load.ts";
 
 /** What is so at this moment of all that serves. */
-export function censusOf(proxy: Proxy, { configuration, verifier }: Loaded): Census {
-  return { ...proxy.census(), keySets: verifier.keySets(), certificates: certificatesOf(configuration) };
+export async function censusOf(serving: Serving, { configuration, verifier }: Loaded): Promise<Census> {
+  const connections = await serving.census();
+  return { ...connections, keySets: verifier.keySets(), certificates: certificatesOf(configuration) };
 }
 
 /** Read once: a certificate takes longer to read than all the rest, and a configuration never changes. */

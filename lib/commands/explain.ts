@@ -64,7 +64,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
   }
 }
 
-interface Explaining extends Loaded {
+interface Explaining extends Pick<Loaded, "configuration" | "verifier"> {
   readonly asking: Asking;
   readonly token: Secret;
 }

@@ -1,13 +1,13 @@
-import type { Configuration } from "../config/configuration.ts";
 import { type ConfigurationSource, loadConfiguration, THIS_MACHINE } from "../config/load.ts";
 import { checkPermissions } from "../config/permissions.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "../token/token_event.ts";
 import { TokenVerifier, type TokenVerifierOutside } from "../token/token_verifier.ts";
+import { recording } from "../workers/read_inputs.ts";
+import type { Served } from "../workers/serving.ts";
 
 /** A configuration that can be served, and who says by it whether a token is good. */
-export interface Loaded {
-  readonly configuration: Configuration;
+export interface Loaded extends Served {
   readonly verifier: TokenVerifier;
 }
 
@@ -59,16 +59,17 @@ export async function open(
   { report, before, probe }: OpenOptions,
 ): Promise<Loaded> {
   let verifier: TokenVerifier | undefined;
+  const { outside, inputs } = recording(source, THIS_MACHINE);
   try {
     const configuration = await loadConfiguration(source, {
-      ...THIS_MACHINE,
+      ...outside,
       checkIssuers: async (issuers, about) => {
         const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report, before });
         verifier = opened.verifier;
         return [...opened.problems, ...verifier === undefined ? [] : await probe(verifier)];
       },
     });
-    return { configuration, verifier: verifier! };
+    return { configuration, verifier: verifier!, inputs };
   } catch (error) {
     await verifier?.close();
     throw error;

@@ -107,7 +107,7 @@ export class Observation implements AsyncDisposable {
   }
 
   /** The proxy serves: from now on `census` tells the metrics what no event does. */
-  serving(census: () => Census): void {
+  serving(census: () => Promise<Census>): void {
     this.#metrics.watch(census);
     this.#serviceManager.ready();
   }

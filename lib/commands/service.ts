@@ -1,9 +1,10 @@
 import type { Configuration } from "../config/configuration.ts";
 import type { Census } from "../observe/census.ts";
 import type { Observer } from "../observe/events.ts";
-import { Proxy, type ProxyOptions } from "../proxy.ts";
 import { startTimer } from "../timers.ts";
 import type { TokenEvent } from "../token/token_event.ts";
+import { Alone, type Surroundings } from "../workers/alone.ts";
+import type { Serving } from "../workers/serving.ts";
 import { censusOf } from "./census.ts";
 import type { Loaded } from "./load.ts";
 import { proxyEventOf } from "./proxy_event.ts";
@@ -22,7 +23,7 @@ export interface ServiceOptions {
   /** Where events go under a configuration. */
   readonly observerOf: (configuration: Configuration) => Observer;
   /** The proxy's clocks and timers; default: the machine's. */
-  readonly clocks?: Pick<ProxyOptions, "now" | "wallClock" | "after" | "random">;
+  readonly clocks?: Omit<Surroundings, "observe">;
   /** Default: asks the disk. */
   readonly stat?: WatchingOutside["stat"];
 }
@@ -33,7 +34,7 @@ export class Service implements AsyncDisposable {
   readonly #triggers: ReloadTriggers;
   // Until the log is open nothing happens that a problem does not tell as well.
   #observe: Observer = () => {};
-  #proxy: Proxy | null = null;
+  #serving: Serving | null = null;
   #loaded: Loaded | null = null;
   #reloading: Promise<void> | null = null;
   #isAskedAgain = false;
@@ -51,7 +52,7 @@ export class Service implements AsyncDisposable {
   /**
    * Loads the configuration and begins to serve.
    *
-   * @throws what `load` throws; {CannotServe} what {@link Proxy.open} throws
+   * @throws what `load` throws; {CannotServe} when what was loaded cannot be served
    */
   static async open(options: ServiceOptions): Promise<Service> {
     const service = new Service(options);
@@ -59,9 +60,7 @@ export class Service implements AsyncDisposable {
       const readAtMs = service.#wallClock();
       const loaded = service.#loaded = await service.#load();
       service.#observe = options.observerOf(loaded.configuration);
-      service.#proxy = await Proxy.open({
-        configuration: loaded.configuration,
-        tokens: loaded.verifier,
+      service.#serving = await Alone.open(loaded, {
         observe: (event) => service.#observe(event),
         ...options.clocks,
       });
@@ -74,13 +73,13 @@ export class Service implements AsyncDisposable {
   }
 
   /** What serves. */
-  get proxy(): Proxy {
-    return this.#proxy!;
+  get serving(): Serving {
+    return this.#serving!;
   }
 
   /** What is so at this moment: for the metrics. */
-  census(): Census {
-    return censusOf(this.proxy, this.#loaded!);
+  census(): Promise<Census> {
+    return censusOf(this.serving, this.#loaded!);
   }
 
   /**
@@ -101,14 +100,14 @@ export class Service implements AsyncDisposable {
   drain(now?: AbortSignal): Promise<{ readonly cut: number }> {
     this.#isEnding = true;
     const { grace_period: graceMs, drain_delay: delayMs } = this.#loaded!.configuration.service;
-    return this.proxy.drain({ graceMs, delayMs, signal: now });
+    return this.serving.drain({ graceMs, delayMs, signal: now });
   }
 
   /** Stops serving. */
   async close(): Promise<void> {
     this.#isEnding = true;
     this.#triggers[Symbol.dispose]();
-    await this.#proxy?.close();
+    await this.#serving?.close();
     await Promise.all([this.#loaded?.verifier.close(), ...this.#leaving]);
   }
 
@@ -139,7 +138,8 @@ export class Service implements AsyncDisposable {
     try {
       // Told to stop while it loaded: there is nothing left to go on with.
       if (this.#isEnding) return await verifier.close();
-      ({ loginsOver } = await this.proxy.adopt(configuration, verifier));
+      const change = await this.serving.prepare(loaded);
+      ({ loginsOver } = change.adopt());
     } catch (error) {
       await Promise.all([verifier.close(), this.#options.discard?.()]);
       throw error;
@@ -147,7 +147,7 @@ export class Service implements AsyncDisposable {
     this.#loaded = loaded;
     this.#triggers.follow(configuration, readAtMs);
     this.#observe = this.#options.observerOf(configuration);
-    this.#observe({ kind: "configuration_reloaded", sessions: this.proxy.connectionCount });
+    this.#observe({ kind: "configuration_reloaded", sessions: this.serving.connectionCount });
     // What issuers say now is no reason to keep anybody waiting.
     void verifier.recheck();
     // A login under way may be asking it.
@@ -158,7 +158,7 @@ export class Service implements AsyncDisposable {
   #load(): Promise<Loaded> {
     return this.#options.load((event) => {
       this.#observe(proxyEventOf(event));
-      if (event.kind === "deny_list_changed") this.#proxy?.checkSessions();
+      if (event.kind === "deny_list_changed") this.#serving?.checkSessions();
     }, this.#loaded ?? undefined);
   }
 

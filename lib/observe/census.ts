@@ -2,17 +2,28 @@
 export interface Census {
   /** Connections whose login is not over. */
   readonly logins: number;
-  /** Each session that has been let in. */
-  readonly sessions: Iterable<SessionStanding>;
+  /** Those that have been let in. */
+  readonly sessions: Iterable<SessionTally>;
+  /** By all sessions since the program started. */
+  readonly carried: Iterable<CarriedTally>;
   readonly keySets: Iterable<KeySetStanding>;
   readonly certificates: Iterable<CertificateStanding>;
 }
 
-/** What a session is doing, and what it has carried so far. */
-export interface SessionStanding {
+/** What is so of connections. */
+export type ConnectionCensus = Pick<Census, "logins" | "sessions" | "carried">;
+
+/** So many sessions at a backend that do the same. */
+export interface SessionTally {
   readonly backend: string;
   /** As the view `pg_stat_activity` has it. */
   readonly state: "active" | "idle" | "idle in transaction" | "idle in transaction (aborted)";
+  readonly count: number;
+}
+
+/** What sessions at one backend have carried. */
+export interface CarriedTally {
+  readonly backend: string;
   /** From the client to the backend. */
   readonly bytesIn: number;
   /** From the backend to the client. */

@@ -1,6 +1,7 @@
 import type { Census } from "./census.ts";
 import { EventLoopWatch, type EventLoopWatchOptions } from "./event_loop_watch.ts";
 import type { Ending, Login, LoginRefusal, LoginStage, ProxyEvent, SessionEvent } from "./events.ts";
+import type { Soon } from "../soon.ts";
 import { declareMetrics } from "./metric_declarations.ts";
 import { MetricSet } from "./metric_set.ts";
 import { refusalReason } from "./refusal_reason.ts";
@@ -24,7 +25,7 @@ export class Metrics implements Disposable {
   readonly #wallClock: () => number;
   readonly #eventLoopWatch: EventLoopWatch;
   readonly #standing = new StandingFigures(this.#metrics);
-  #census: () => Census | undefined = () => undefined;
+  #census: () => Soon<Census | undefined> = () => undefined;
 
   constructor(options: MetricsOptions = {}) {
     const { wallClock = Date.now, now = () => performance.now(), after = afterUnnoticed } = options;
@@ -44,15 +45,15 @@ export class Metrics implements Disposable {
   }
 
   /** From now on `census` is asked for what is not told by events, each time somebody asks for the text. */
-  watch(census: () => Census | undefined): void {
+  watch(census: () => Soon<Census | undefined>): void {
     this.#census = census;
   }
 
   /** What Prometheus reads. */
-  text(): Promise<string> {
-    this.#standing.take(this.#census());
+  async text(): Promise<string> {
+    this.#standing.take(await this.#census());
     takeProcessFigures(this.#metrics);
-    return this.#set.text();
+    return await this.#set.text();
   }
 
   /** Counts an event. */
@@ -169,9 +170,8 @@ export class Metrics implements Disposable {
     loginSeconds.observe({ stage: "total", result }, durationMs / 1000);
   }
 
-  #countEnding({ how, ...carried }: Ending): void {
-    this.#metrics.sessionsEnded.inc({ backend: carried.backend, how });
-    this.#standing.ended(carried);
+  #countEnding({ how, backend }: Ending): void {
+    this.#metrics.sessionsEnded.inc({ backend, how });
   }
 }
 

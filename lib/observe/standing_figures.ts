@@ -1,20 +1,13 @@
 import { cpuUsage } from "node:process";
-import type { Census, SessionStanding } from "./census.ts";
+import type { Census } from "./census.ts";
 import type { DeclaredMetrics } from "./metric_declarations.ts";
 
 /** Figures of what is, not of what happens: they are taken when somebody asks for them. */
 export class StandingFigures {
   readonly #metrics: DeclaredMetrics;
-  /** By sessions that are over, by backend. */
-  readonly #carried = new Map<string, Carried>();
 
   constructor(metrics: DeclaredMetrics) {
     this.#metrics = metrics;
-  }
-
-  /** A session is over: no census tells of it any more. */
-  ended(session: Omit<SessionStanding, "state">): void {
-    add(this.#carried, session);
   }
 
   /** Takes the figures of one census; without one there is nothing. */
@@ -25,14 +18,12 @@ export class StandingFigures {
     for (const metric of [sessions, bytes, transactions, keySetAge, keySetKeys, certificateExpiry]) {
       metric.reset();
     }
-    const carried = structuredClone(this.#carried);
     let sessionCount = 0;
-    for (const { state, ...standing } of census?.sessions ?? []) {
-      sessionCount++;
-      sessions.inc({ backend: standing.backend, state });
-      add(carried, standing);
+    for (const { backend, state, count } of census?.sessions ?? []) {
+      sessionCount += count;
+      sessions.inc({ backend, state }, count);
     }
-    for (const [backend, { bytesIn, bytesOut, transactions: count }] of carried) {
+    for (const { backend, bytesIn, bytesOut, transactions: count } of census?.carried ?? []) {
       transactions.inc({ backend }, count);
       bytes.inc({ backend, direction: "to_backend" }, bytesIn);
       bytes.inc({ backend, direction: "to_client" }, bytesOut);
@@ -59,22 +50,4 @@ export function takeProcessFigures({ cpuSeconds, residentMemory, heap }: Declare
   const { rss, heapTotal } = Deno.memoryUsage();
   residentMemory.set(rss);
   heap.set(heapTotal);
-}
-
-/** What sessions at one backend have carried. */
-interface Carried {
-  bytesIn: number;
-  bytesOut: number;
-  transactions: number;
-}
-
-function add(
-  carried: Map<string, Carried>,
-  { backend, bytesIn, bytesOut, transactions }: Readonly<Carried> & { readonly backend: string },
-): void {
-  const sum = carried.get(backend) ?? { bytesIn: 0, bytesOut: 0, transactions: 0 };
-  sum.bytesIn += bytesIn;
-  sum.bytesOut += bytesOut;
-  sum.transactions += transactions;
-  carried.set(backend, sum);
 }

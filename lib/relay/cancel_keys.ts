@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { BackendKeyData } from "../wire/backend.ts";
 import type { ProtocolVersion } from "../wire/startup_packet.ts";
+import type { Soon } from "../soon.ts";
 
 /** What a matching CancelRequest may do: a relay. */
 export interface Cancellable {
@@ -19,6 +20,22 @@ export interface CancelKey extends Disposable {
   readonly keyData: BackendKeyData;
 }
 
+/** What a CancelRequest says, and where it comes from. */
+export interface CancelClaim {
+  readonly processId: number;
+  readonly secretKey: Uint8Array;
+  /** IP address of whoever sends it. */
+  readonly clientAddress: string;
+}
+
+/** The cancel keys as sessions see them: those of others may be in another thread. */
+export interface CancelDesk {
+  /** As {@link CancelKeys.issue}. */
+  issue(session: Cancellable, clientAddress: string, version: ProtocolVersion): CancelKey;
+  /** As {@link CancelKeys.find}. */
+  find(claim: CancelClaim): Soon<Cancellable | undefined>;
+}
+
 /** Where the keys' randomness comes from: `crypto.getRandomValues`, or a test's. */
 export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => void;
 
@@ -33,7 +50,7 @@ const SECRET_LENGTH_3_2 = 32;
  *
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
-export class CancelKeys {
+export class CancelKeys implements CancelDesk {
   readonly #fillRandom: FillRandom;
   readonly #byProcessId = new Map<number, Entry>();
 
@@ -59,7 +76,7 @@ export class CancelKeys {
   }
 
   /** The session a CancelRequest means; `undefined` when the key or the address is wrong, which take alike long. */
-  find(processId: number, secretKey: Uint8Array, clientAddress: string): Cancellable | undefined {
+  find({ processId, secretKey, clientAddress }: CancelClaim): Cancellable | undefined {
     const entry = this.#byProcessId.get(processId);
     const expected = entry?.secretKey ?? secretKey;
     const isSameLength = expected.length === secretKey.length;

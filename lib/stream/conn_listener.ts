@@ -1,6 +1,6 @@
 import { plainAddress } from "../address.ts";
 import { ConnStream } from "./conn_stream.ts";
-import { type ListenerEvents, PAUSE_MS } from "./listener.ts";
+import { type ListenerEvents, type ListenPlace, PAUSE_MS } from "./listener.ts";
 
 /** A TCP port on which clients come in that TLS is not offered to: Deno's own sockets, which cost least. */
 export class ConnListener implements Disposable {
@@ -22,10 +22,10 @@ export class ConnListener implements Disposable {
    * @throws {Error} when the address is taken, not this machine's, or not permitted
    */
   static open(
-    { host: hostname, port }: { readonly host: string; readonly port: number },
+    { host: hostname, port, isShared: reusePort = false }: ListenPlace,
     events: ListenerEvents,
   ): ConnListener {
-    const listener = new ConnListener(Deno.listen({ hostname, port }), events);
+    const listener = new ConnListener(Deno.listen({ hostname, port, reusePort }), events);
     void listener.#acceptAll();
     return listener;
   }

@@ -11,6 +11,14 @@ export interface ListenerEvents {
   readonly acceptPaused: (error: Error, pauseMs: number) => void;
 }
 
+/** Where to listen. */
+export interface ListenPlace {
+  readonly host: string;
+  readonly port: number;
+  /** Others of this program listen there too: the system gives each its share of the clients (SO_REUSEPORT). */
+  readonly isShared?: boolean;
+}
+
 /** Time between two attempts to accept again, in milliseconds. */
 export const PAUSE_MS = 1000;
 
@@ -39,7 +47,7 @@ export class Listener implements Disposable {
    * @throws {Error} when the address is taken, not this machine's, or not permitted
    */
   static async open(
-    where: { readonly host: string; readonly port: number },
+    where: ListenPlace,
     events: ListenerEvents,
   ): Promise<Listener> {
     const server = createServer({
@@ -49,7 +57,8 @@ export class Listener implements Disposable {
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(where.port, where.host, BACKLOG, resolve);
+      const { port, host, isShared: reusePort } = where;
+      server.listen({ port, host, backlog: BACKLOG, reusePort }, resolve);
     });
     server.removeAllListeners("error");
     return new Listener(server, events);
@@ -95,13 +104,18 @@ export class Listener implements Disposable {
   }
 }
 
+/** @throws {Error} when an address cannot be listened on, by nobody else at the same time */
+export function listenForAMoment({ host, port }: { readonly host: string; readonly port: number }): void {
+  Deno.listen({ hostname: host, port }).close();
+}
+
 /** What the system says when it can open no more sockets. */
 const OUT_OF_RESOURCES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
 
 /** Why no connection can be accepted now: whether there is a descriptor left shows by asking for an address that we hold. */
-function obstacleToAccepting({ host, port }: { host: string; port: number }): Error | null {
+function obstacleToAccepting(address: { host: string; port: number }): Error | null {
   try {
-    Deno.listen({ hostname: host, port }).close();
+    listenForAMoment(address);
   } catch (error) {
     if (OUT_OF_RESOURCES.includes((error as { code?: string }).code ?? "")) return error as Error;
   }

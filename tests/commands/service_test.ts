@@ -7,6 +7,7 @@ import { TokenVerifier } from "../../lib/token/token_verifier.ts";
 import { outsideOf, PEM, SMALLEST } from "../config/files.ts";
 import { RawClient } from "../support/hostile_peer.ts";
 import { SSL_REQUEST, text } from "../support/raw_messages.ts";
+import { recording } from "../../lib/workers/read_inputs.ts";
 import { waitUntil } from "../support/wait_until.ts";
 
 const TOML = SMALLEST.replace("[listen]", '[listen]\naddress = "127.0.0.1:0"');
@@ -55,8 +56,9 @@ class Scene implements AsyncDisposable {
       return close();
     };
     try {
-      const outside = outsideOf({ ...PEM, "config.toml": this.toml });
-      return { configuration: await loadConfiguration("/etc/proxy/config.toml", outside), verifier };
+      const disk = outsideOf({ ...PEM, "config.toml": this.toml });
+      const { outside, inputs } = recording({ path: "/etc/proxy/config.toml" }, disk);
+      return { configuration: await loadConfiguration(inputs.source, outside), verifier, inputs };
     } catch (error) {
       await verifier.close();
       throw error;
@@ -79,7 +81,7 @@ Deno.test("reload() goes on by the new configuration, and lets go of what the ol
 Deno.test("reload() keeps for a login under way only the configuration that it goes by", async () => {
   await using scene = await Scene.open();
   {
-    await using client = await RawClient.connect(scene.service.proxy.addresses[0].port);
+    await using client = await RawClient.connect(scene.service.serving.addresses[0].port);
     await client.send(SSL_REQUEST);
     assert.deepEqual(await client.receive(1), text("S"));
     for (const number of [1, 2, 3]) {

@@ -6,7 +6,7 @@ const root = new URL("../../", import.meta.url);
 Deno.test.each([
   ["main.ts", 'import { start } from "./lib/commands/start.ts";'],
   ["main.ts", 'import config from "./deno.json" with { type: "json" };'],
-  ["lib/commands/start.ts", 'import { Proxy } from "../proxy.ts";'],
+  ["lib/commands/start.ts", 'import { Alone } from "../workers/alone.ts";'],
   ["lib/commands/start.ts", 'import { load } from "../config/load.ts";'],
   ["lib/proxy.ts", 'import { runSession } from "./session.ts";'],
   ["lib/proxy.ts", 'import type { Configuration } from "./config/configuration.ts";'],

@@ -12,7 +12,7 @@ Deno.test("A7 issue() makes a key of 4 bytes for protocol 3.0 and of 32 for 3.2"
 Deno.test("find() gives the session of a key", () => {
   const keys = new CancelKeys();
   const { processId, secretKey } = keys.issue(session, "127.0.0.1", { major: 3, minor: 2 }).keyData;
-  assert.equal(keys.find(processId, secretKey, "127.0.0.1"), session);
+  assert.equal(keys.find({ processId, secretKey, clientAddress: "127.0.0.1" }), session);
 });
 
 Deno.test.each<[string, (key: Uint8Array) => Uint8Array, string]>([
@@ -23,18 +23,21 @@ Deno.test.each<[string, (key: Uint8Array) => Uint8Array, string]>([
 ])("S1 find() gives nothing for %s", (_name, alter, address) => {
   const keys = new CancelKeys();
   const { processId, secretKey } = keys.issue(session, "127.0.0.1", { major: 3, minor: 2 }).keyData;
-  assert.equal(keys.find(processId, alter(secretKey), address), undefined);
+  assert.equal(keys.find({ processId, secretKey: alter(secretKey), clientAddress: address }), undefined);
 });
 
 Deno.test("S1 find() gives nothing for a process id never issued", () => {
-  assert.equal(new CancelKeys().find(1, new Uint8Array(4), "127.0.0.1"), undefined);
+  assert.equal(
+    new CancelKeys().find({ processId: 1, secretKey: new Uint8Array(4), clientAddress: "127.0.0.1" }),
+    undefined,
+  );
 });
 
 Deno.test("S1 find() gives nothing after the session has ended", () => {
   const keys = new CancelKeys();
   const key = keys.issue(session, "127.0.0.1", { major: 3, minor: 0 });
   key[Symbol.dispose]();
-  assert.equal(keys.find(key.keyData.processId, key.keyData.secretKey, "127.0.0.1"), undefined);
+  assert.equal(keys.find({ ...key.keyData, clientAddress: "127.0.0.1" }), undefined);
   assert.equal(keys.size, 0);
 });
 

@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import type { Loaded } from "../../lib/commands/load.ts";
 import { Service } from "../../lib/commands/service.ts";
-import { loadConfiguration } from "../../lib/config/load.ts";
+import { loadConfiguration, THIS_MACHINE } from "../../lib/config/load.ts";
 import type { Census } from "../../lib/observe/census.ts";
 import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
 import type { ProxyOptions } from "../../lib/proxy.ts";
 import type { TokenEvent } from "../../lib/token/token_event.ts";
 import { TokenVerifier } from "../../lib/token/token_verifier.ts";
+import { recording } from "../../lib/workers/read_inputs.ts";
 import { type Authority, createAuthority } from "./certificates.ts";
 import { OidcIssuer } from "./oidc_issuer.ts";
 import { tempDirectory } from "./temp_directory.ts";
@@ -99,21 +100,21 @@ export class RunningProxy implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#service.proxy.addresses[0].port;
+    return this.#service.serving.addresses[0].port;
   }
 
   /** What is so at this moment. */
-  census(): Census {
+  census(): Promise<Census> {
     return this.#service.census();
   }
 
   get connectionCount(): number {
-    return this.#service.proxy.connectionCount;
+    return this.#service.serving.connectionCount;
   }
 
   /** How many of its connections count for the limits. */
   get counted(): { readonly connections: number; readonly unauthenticated: number } {
-    return this.#service.proxy.counted;
+    return this.#service.serving.counted;
   }
 
   /** Libpq's parameters for logging in with `token`. */
@@ -149,7 +150,7 @@ export class RunningProxy implements AsyncDisposable {
 
   /** Stops the proxy, leaving the issuer. */
   async close(): Promise<void> {
-    await this.#service.proxy.close();
+    await this.#service.serving.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -165,7 +166,8 @@ async function load(
     readonly report: (event: TokenEvent) => void;
   },
 ): Promise<Loaded> {
-  const configuration = await loadConfiguration(join(directory, "config.toml"));
+  const { outside, inputs } = recording({ path: join(directory, "config.toml") }, THIS_MACHINE);
+  const configuration = await loadConfiguration(inputs.source, outside);
   const verifier = await TokenVerifier.create(configuration.issuers, {
     fetch: scenario.between?.(issuer.fetch) ?? issuer.fetch,
     now: scenario.now ?? Date.now,
@@ -173,7 +175,7 @@ async function load(
     baseDirectory: configuration.directory,
     report,
   });
-  return { configuration, verifier };
+  return { configuration, verifier, inputs };
 }
 
 async function writeConfiguration(

@@ -1,0 +1,75 @@
+import { Limits } from "../limits/limits.ts";
+import { Proxy, type ProxyOptions } from "../proxy.ts";
+import { tokenDesk } from "../token_desk.ts";
+import type { Served, Serving } from "./serving.ts";
+
+/** What sees that a proxy runs, besides what it serves. */
+export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | "after" | "random">;
+
+/** The one event loop of a program that has no workers: everything is at hand. */
+export class Alone implements Serving {
+  readonly #limits: Limits;
+  readonly #proxy: Proxy;
+
+  private constructor(proxy: Proxy, limits: Limits) {
+    this.#proxy = proxy;
+    this.#limits = limits;
+  }
+
+  /**
+   * Begins to serve.
+   *
+   * @throws {CannotServe} as {@link Proxy.open}
+   */
+  static async open({ configuration, verifier }: Served, surroundings: Surroundings): Promise<Alone> {
+    const { now = () => performance.now() } = surroundings;
+    const limits = new Limits(configuration.limits, now);
+    const tokens = tokenDesk(verifier, limits);
+    return new Alone(await Proxy.open({ ...surroundings, configuration, tokens, counts: limits }), limits);
+  }
+
+  get addresses() {
+    return this.#proxy.addresses;
+  }
+
+  get connectionCount() {
+    return this.#proxy.connectionCount;
+  }
+
+  get counted() {
+    const { connections, unauthenticated } = this.#limits;
+    return { connections: connections.size, unauthenticated: unauthenticated.size };
+  }
+
+  census() {
+    return this.#proxy.census();
+  }
+
+  async prepare({ configuration, verifier }: Served) {
+    const tokens = tokenDesk(verifier, this.#limits);
+    const { adopt, discard } = await this.#proxy.prepare({ configuration, tokens });
+    return {
+      adopt: () => {
+        this.#limits.apply(configuration.limits);
+        return adopt();
+      },
+      discard,
+    };
+  }
+
+  checkSessions(): void {
+    this.#proxy.checkSessions();
+  }
+
+  drain(options: Parameters<Proxy["drain"]>[0]) {
+    return this.#proxy.drain(options);
+  }
+
+  close(): Promise<void> {
+    return this.#proxy.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
