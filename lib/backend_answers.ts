@@ -1,18 +1,14 @@
 import type { BackendAccess } from "./backend_link.ts";
 import { negotiateTls } from "./connect/negotiate_tls.ts";
-import {
-  ConnectTimeout,
-  deriveSaltedPassword,
-  dial,
-  hangUp,
-  randomBytes,
-  startTls,
-} from "./connect/questions.ts";
-import { saltedPassword } from "./connect/salted_password.ts";
+import { ConnectTimeout, deriveScramKeys, dial, hangUp, randomBytes, startTls } from "./connect/questions.ts";
+import { ScramKeyMemory } from "./connect/scram_key_memory.ts";
 import type { Host } from "./connect/target.ts";
 import { type Answer, answer, type Dialogue } from "./dialogue.ts";
 import type { Channel } from "./stream/channel.ts";
 import { dial as dialStream, secureBackend } from "./stream/dial.ts";
+
+/** For as long as the passwords are configured. */
+const scramKeys = new ScramKeyMemory();
 
 /** Is told of each host that was tried, without its port, and whether it is the one. */
 export type Tried = (host: string, isReached: boolean) => void;
@@ -71,7 +67,7 @@ export function answersOver(
     }),
     answer(hangUp, () => channel[Symbol.dispose]()),
     answer(randomBytes, (length) => crypto.getRandomValues(new Uint8Array(length))),
-    answer(deriveSaltedPassword, saltedPassword),
+    answer(deriveScramKeys, (salting) => scramKeys.keysOf(salting)),
   ];
 }
 

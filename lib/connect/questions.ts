@@ -3,6 +3,7 @@ import { PgError } from "../errors.ts";
 import type { Secret } from "../secret.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import type { Host } from "./host.ts";
+import type { ScramKeys } from "./scram_keys.ts";
 import type { Sslmode } from "./target.ts";
 
 /** Where to connect to. */
@@ -37,9 +38,9 @@ export interface StartedTls {
   readonly certificate?: Uint8Array;
 }
 
-/** What SCRAM makes a salted password from. */
+/** What SCRAM makes its keys from. */
 export interface Salting {
-  /** Already prepared by SASLprep. */
+  /** As it is configured. */
   readonly password: Secret;
   readonly salt: Uint8Array;
   readonly iterations: number;
@@ -60,5 +61,5 @@ export const hangUp = question<void, void>("hangUp");
 /** That many bytes nobody can guess. */
 export const randomBytes = question<number, Uint8Array>("randomBytes");
 
-/** SCRAM's SaltedPassword: thousands of hashes, so they are computed off the event loop. */
-export const deriveSaltedPassword = question<Salting, Uint8Array>("deriveSaltedPassword");
+/** SCRAM's keys: thousands of hashes, so they are computed off the event loop. */
+export const deriveScramKeys = question<Salting, ScramKeys>("deriveScramKeys");

@@ -1,5 +1,7 @@
-import { saslprep } from "@mongodb-js/saslprep";
 import { Secret } from "../secret.ts";
+
+// deno-lint-ignore no-control-regex
+const ASCII = /^[\x00-\x7f]*$/;
 
 /**
  * The password as PostgreSQL's SCRAM hashes it: prepared by SASLprep, but as it is when it cannot be, because the server
@@ -7,8 +9,11 @@ import { Secret } from "../secret.ts";
  *
  * @see https://www.rfc-editor.org/rfc/rfc4013
  */
-export function preparePassword(password: Secret): Secret {
+export async function preparePassword(password: Secret): Promise<Secret> {
   const raw = password.reveal();
+  if (ASCII.test(raw)) return password;
+  // Tables of all of Unicode, which few need: they are not read to start the program.
+  const { saslprep } = await import("@mongodb-js/saslprep");
   try {
     return new Secret(saslprep(raw) || raw);
   } catch {

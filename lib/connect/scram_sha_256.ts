@@ -7,8 +7,7 @@ import { loginRefused } from "./backend_error.ts";
 import { chooseBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS } from "./channel_binding.ts";
 import type { LoginMethod } from "./methods.ts";
 import { passwordOf } from "./password.ts";
-import { deriveSaltedPassword, randomBytes } from "./questions.ts";
-import { preparePassword } from "./saslprep.ts";
+import { deriveScramKeys, randomBytes } from "./questions.ts";
 import { clientProof, serverSignature } from "./scram_keys.ts";
 import { parseServerFinal, parseServerFirst } from "./scram_messages.ts";
 
@@ -45,16 +44,12 @@ export const scramSha256: LoginMethod<AuthenticationSasl> = {
     const serverFirst = parseServerFirst(challenge, clientNonce);
     if (!serverFirst.ok) throw login.violation(serverFirst.mistake);
     const { nonce, salt, iterations } = serverFirst;
-    const saltedPassword = yield* deriveSaltedPassword({
-      password: preparePassword(password),
-      salt,
-      iterations,
-    });
+    const keys = yield* deriveScramKeys({ password, salt, iterations });
 
     const binding = base64(Uint8Array.from([...bytes(gs2Header), ...bindingData]));
     const clientFinalWithoutProof = `c=${binding},r=${nonce}`;
     const authMessage = `${clientFirstBare},${challenge},${clientFinalWithoutProof}`;
-    const proof = base64(clientProof(saltedPassword, authMessage));
+    const proof = base64(clientProof(keys, authMessage));
     const clientFinal = bytes(`${clientFinalWithoutProof},p=${proof}`);
     yield* send(encodeMessage(saslResponse, { kind: "SASLResponse", data: clientFinal }));
 
@@ -65,7 +60,7 @@ export const scramSha256: LoginMethod<AuthenticationSasl> = {
       throw loginRefused(login.credentials.backend, `it ended SCRAM with ${serverFinal.refused}`);
     }
     // Whoever cannot sign does not know the password: an impostor, however friendly it goes on.
-    if (!isEqual(serverFinal.signature, serverSignature(saltedPassword, authMessage))) {
+    if (!isEqual(serverFinal.signature, serverSignature(keys, authMessage))) {
       throw login.violation("its SCRAM signature is wrong: it does not know the password");
     }
     yield* login.receiveAuthentication("AuthenticationOk");

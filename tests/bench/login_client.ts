@@ -1,7 +1,7 @@
 import { type Credentials, logIn } from "../../lib/connect/log_in.ts";
 import { negotiateTls } from "../../lib/connect/negotiate_tls.ts";
-import { deriveSaltedPassword, randomBytes, startTls } from "../../lib/connect/questions.ts";
-import { saltedPassword } from "../../lib/connect/salted_password.ts";
+import { deriveScramKeys, randomBytes, startTls } from "../../lib/connect/questions.ts";
+import { ScramKeyMemory } from "../../lib/connect/scram_key_memory.ts";
 import { answer, type Dialogue, receive, send } from "../../lib/dialogue.ts";
 import { Channel } from "../../lib/stream/channel.ts";
 import { dial, secureBackend } from "../../lib/stream/dial.ts";
@@ -25,6 +25,8 @@ export interface Door {
 /** What a client logs in with. */
 export type LoginClient = Pick<Credentials, "user" | "requireAuth" | "password" | "token">;
 
+const SCRAM_KEYS = new ScramKeyMemory();
+
 const DEADLINE_MS = 10_000;
 const PROTOCOL_VERSION = { major: 3, minor: 0 };
 
@@ -47,7 +49,7 @@ export async function logInOnce(door: Door, client: LoginClient): Promise<AsyncD
   try {
     await channel.converse(logIn(startup, credentials), [
       answer(randomBytes, (length) => crypto.getRandomValues(new Uint8Array(length))),
-      answer(deriveSaltedPassword, saltedPassword),
+      answer(deriveScramKeys, (salting) => SCRAM_KEYS.keysOf(salting)),
     ]);
     return { [Symbol.asyncDispose]: () => leave(channel) };
   } catch (error) {

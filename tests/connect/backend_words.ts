@@ -2,7 +2,8 @@ import { Buffer } from "node:buffer";
 import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import type { Credentials } from "../../lib/connect/login.ts";
 import type { Startup } from "../../lib/connect/log_in.ts";
-import { deriveSaltedPassword, randomBytes } from "../../lib/connect/questions.ts";
+import { deriveScramKeys, randomBytes } from "../../lib/connect/questions.ts";
+import { scramKeys } from "../../lib/connect/scram_keys.ts";
 import { Secret } from "../../lib/secret.ts";
 import { type Authentication, authentication } from "../../lib/wire/authentication.ts";
 import { backendKeyData, parameterStatus, readyForQuery } from "../../lib/wire/backend.ts";
@@ -128,11 +129,11 @@ export function scramServer(gs2Header: string, bindingData: Uint8Array): ScramSe
   return { serverFirst, clientFinal: `${withoutProof},p=${proof}`, serverFinal: `v=${verifier}` };
 }
 
-/** Answers deriveSaltedPassword as WebCrypto would, at once. */
-export const answersSaltedPassword = answers(
-  deriveSaltedPassword,
+/** Answers deriveScramKeys as WebCrypto would, at once. */
+export const answersScramKeys = answers(
+  deriveScramKeys,
   ({ password, salt, iterations }) =>
-    new Uint8Array(pbkdf2Sync(password.reveal(), salt, iterations, 32, "sha256")),
+    scramKeys(pbkdf2Sync(password.reveal(), salt, iterations, 32, "sha256")),
 );
 
 function utf8(text: string): Uint8Array {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { scramKeys } from "../../lib/connect/scram_keys.ts";
 import { parseServerFinal, parseServerFirst } from "../../lib/connect/scram_messages.ts";
 import { reachBackend } from "../../lib/connect/reach_backend.ts";
 import { parseTarget } from "../../lib/connect/target.ts";
@@ -134,7 +135,11 @@ function replyTo(ask: Ask, framing: Framing): unknown {
       // The rest of what is said comes inside TLS.
       return undefined;
     case "question":
-      return { startTls: {}, randomBytes: new Uint8Array(18), deriveSaltedPassword: new Uint8Array(32) }[
+      return {
+        startTls: {},
+        randomBytes: new Uint8Array(18),
+        deriveScramKeys: scramKeys(new Uint8Array(32)),
+      }[
         ask.question.question
       ];
   }

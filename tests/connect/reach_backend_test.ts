@@ -14,7 +14,7 @@ import { answers, hears, play, says, type Step } from "../support/play.ts";
 import { bytes } from "../wire/bytes.ts";
 import {
   answersNonce,
-  answersSaltedPassword,
+  answersScramKeys,
   ANY_AUTH,
   auth,
   CLIENT_NONCE,
@@ -87,7 +87,7 @@ Deno.test("reachBackend() binds SCRAM to the certificate that TLS showed", async
     answersNonce,
     hearsSaslInitial("SCRAM-SHA-256-PLUS", `${header}n=,r=${CLIENT_NONCE}`),
     saysAll(saslContinue(scram.serverFirst)),
-    answersSaltedPassword,
+    answersScramKeys,
     hearsSasl(scram.clientFinal),
     saysAll(saslFinal(scram.serverFinal), ok, ready),
   ]);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Reach, Reached } from "../../lib/connect/reach_backend.ts";
 import { reachBackend } from "../../lib/connect/reach_backend.ts";
-import { deriveSaltedPassword, dial, hangUp, randomBytes, startTls } from "../../lib/connect/questions.ts";
-import { saltedPassword } from "../../lib/connect/salted_password.ts";
+import { deriveScramKeys, dial, hangUp, randomBytes, startTls } from "../../lib/connect/questions.ts";
+import { ScramKeyMemory } from "../../lib/connect/scram_key_memory.ts";
 import { parseTarget } from "../../lib/connect/target.ts";
 import { answer } from "../../lib/dialogue.ts";
 import { Channel } from "../../lib/stream/channel.ts";
@@ -118,7 +118,7 @@ async function reach(cluster: PostgresCluster, attempt: Attempt): Promise<Reache
       }),
       answer(hangUp, () => channel.detach().destroy()),
       answer(randomBytes, (length) => crypto.getRandomValues(new Uint8Array(length))),
-      answer(deriveSaltedPassword, saltedPassword),
+      answer(deriveScramKeys, (salting) => new ScramKeyMemory().keysOf(salting)),
     ],
   );
 }

@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
 import type { Credentials } from "../../lib/connect/login.ts";
 import { logIn } from "../../lib/connect/log_in.ts";
-import { deriveSaltedPassword } from "../../lib/connect/questions.ts";
 import { saltedPassword } from "../../lib/connect/salted_password.ts";
-import { preparePassword } from "../../lib/connect/saslprep.ts";
-import { clientProof, serverSignature } from "../../lib/connect/scram_keys.ts";
+import { clientProof, scramKeys, serverSignature } from "../../lib/connect/scram_keys.ts";
 import { PgError } from "../../lib/errors.ts";
 import { Secret } from "../../lib/secret.ts";
-import { answers, play, type Step } from "../support/play.ts";
+import { play, type Step } from "../support/play.ts";
 import {
   answersNonce,
-  answersSaltedPassword,
+  answersScramKeys,
   CLIENT_NONCE,
   CREDENTIALS,
   hearsSasl,
@@ -36,13 +34,15 @@ Deno.test("SCRAM computes what RFC 7677 section 3 says", async () => {
   const authMessage = "n=user,r=rOprNGfwEbeRWgbNEkqO," +
     `r=${nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,` +
     `c=biws,r=${nonce}`;
-  const salted = await saltedPassword({
-    password: new Secret("pencil"),
-    salt: Uint8Array.fromBase64("W22ZaJ0SNY7soEsUEjb6gQ=="),
-    iterations: 4096,
-  });
-  const proof = clientProof(salted, authMessage).toBase64();
-  const signature = serverSignature(salted, authMessage).toBase64();
+  const keys = scramKeys(
+    await saltedPassword({
+      password: new Secret("pencil"),
+      salt: Uint8Array.fromBase64("W22ZaJ0SNY7soEsUEjb6gQ=="),
+      iterations: 4096,
+    }),
+  );
+  const proof = clientProof(keys, authMessage).toBase64();
+  const signature = serverSignature(keys, authMessage).toBase64();
   assert.equal(proof, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
   assert.equal(signature, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
 });
@@ -217,40 +217,13 @@ Deno.test("SCRAM without a password configured is the operator's mistake", () =>
   assert.match(thrown.reason!, /none is configured/);
 });
 
-Deno.test("deriveSaltedPassword is asked for the prepared password", () => {
-  const dialogue = logIn(STARTUP, { ...CREDENTIALS, password: new Secret("pen\u00adcil") });
-  const asked: string[] = [];
-  refusal(dialogue, [
-    hearsStartup,
-    saysAll(PLAIN),
-    ...exchange("SCRAM-SHA-256", "y,,", scramServer("y,,", NOT_BOUND)).slice(0, 3),
-    answers(deriveSaltedPassword, ({ password }) => {
-      asked.push(password.reveal());
-      throw new PgError("57014", "stop here");
-    }),
-  ]);
-  assert.deepEqual(asked, ["pencil"]);
-});
-
-Deno.test.each([
-  { case: "maps a soft hyphen to nothing", password: "I\u00adX", prepared: "IX" },
-  { case: "normalizes by NFKC", password: "\u2168", prepared: "IX" },
-  { case: "maps a no-break space to a space", password: "a\u00a0b", prepared: "a b" },
-  { case: "keeps what is prohibited as it is", password: "\u0007\u00ad", prepared: "\u0007\u00ad" },
-  { case: "keeps mixed directions as they are", password: "\u0627\u0031", prepared: "\u0627\u0031" },
-  { case: "never makes it empty", password: "\u00ad", prepared: "\u00ad" },
-  { case: "keeps ASCII control characters", password: "a\tb", prepared: "a\tb" },
-])("preparePassword() $case, as PostgreSQL does", ({ password, prepared }) => {
-  assert.equal(preparePassword(new Secret(password)).reveal(), prepared);
-});
-
 /** Everything from the choice of the mechanism to ReadyForQuery, in 7 steps. */
 function exchange(mechanism: string, header: string, scram: ReturnType<typeof scramServer>): Step[] {
   return [
     answersNonce,
     hearsSaslInitial(mechanism, `${header}n=,r=${CLIENT_NONCE}`),
     saysAll(saslContinue(scram.serverFirst)),
-    answersSaltedPassword,
+    answersScramKeys,
     hearsSasl(scram.clientFinal),
     saysAll(saslFinal(scram.serverFinal), ok),
     saysAll(ready),
