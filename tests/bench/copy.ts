@@ -1,10 +1,12 @@
-import { type Contender, type Running, withAll } from "./contender.ts";
+import { type Running, withAll } from "./contender.ts";
+import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
 import { libpqEnvironment } from "./pgbench.ts";
 import { usageOf } from "./program.ts";
-import { type Effort, inRounds, named, type Series } from "./rounds.ts";
+import { inRounds, named, type Series } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
-import { median } from "./statistics.ts";
-import { number, printTable, ratio } from "./table.ts";
+import { median, ratiosByRound } from "./statistics.ts";
+import { number } from "./table.ts";
+import { TARGETS } from "./targets.ts";
 
 const ROW_BYTES = 1_000;
 const ROWS = 300_000;
@@ -19,53 +21,75 @@ interface Copied {
 }
 
 /** 300 MB out of PostgreSQL and in to it by psql. */
-export async function measureCopy(
-  stage: Stage,
-  contenders: readonly Contender[],
-  { rounds }: Effort,
-): Promise<void> {
+export async function measureCopy(bench: Bench): Promise<void> {
+  const { stage, contenders, effort: { rounds } } = bench;
   const file = `${stage.directory}/rows`;
   await writeRows(file);
   await stage.cluster.sql("CREATE TABLE sink (line text)");
   for (const transport of ["plain", "TLS"] as const) {
     await withAll(contenders, {
+      stage,
       transport,
       act: async (all) => {
         const out = await inRounds(all, {
           rounds,
+          warmUp: (running) => copy(stage, running, { command: COPY_OUT }),
           run: (running) => copy(stage, running, { command: COPY_OUT }),
         });
-        printCopies(`COPY out, 300 MB, ${transport}`, out);
+        tell(bench, { heading: `COPY out, 300 MB, ${transport}`, series: out });
+        if (transport === "TLS") score(bench, "copyOut", out);
         const into = await inRounds(all, {
           rounds,
           run: (running) => copy(stage, running, { command: COPY_IN, file }),
         });
-        printCopies(`COPY in, 300 MB, ${transport}`, into);
+        tell(bench, { heading: `COPY in, 300 MB, ${transport}`, series: into });
+        if (transport === "TLS") score(bench, "copyIn", into);
       },
     });
   }
   await Deno.remove(file);
 }
 
-function printCopies(heading: string, series: readonly Series<Copied>[]): void {
-  const secondsOf = (results: readonly Copied[] | undefined) =>
-    results && median(results.map(({ seconds }) => seconds));
-  printTable(
-    heading,
-    series.map(({ running, results }) => {
-      const seconds = secondsOf(results);
-      const cpu = results.every(({ cpuMicros }) => cpuMicros !== undefined)
-        ? median(results.map(({ cpuMicros }) => cpuMicros!))
-        : undefined;
-      return {
-        "through": running.name,
-        "seconds": number(seconds, 2),
-        "of direct": ratio(seconds, secondsOf(named(series, "direct"))),
-        "of PgBouncer": ratio(seconds, secondsOf(named(series, "PgBouncer"))),
-        "CPU seconds": number(cpu && cpu / 1e6, 2),
-      };
-    }),
-  );
+function tell(
+  { report }: Bench,
+  { heading, series }: { heading: string; series: readonly Series<Copied>[] },
+): void {
+  report.table(heading, {
+    rows: series.map(({ running, results }) => ({
+      "through": running.name,
+      "seconds": number(median(results.map(({ seconds }) => seconds)), 2),
+      "speed of direct": number(speedOf(results, named(series, "direct")), 2),
+      "speed of PgBouncer": number(speedOf(results, named(series, PGBOUNCER)), 2),
+      "CPU seconds": number(cpuSecondsOf(results), 2),
+    })),
+    series,
+  });
+}
+
+function score({ report }: Bench, target: "copyOut" | "copyIn", series: readonly Series<Copied>[]): void {
+  const [proxy, peer] = [named(series, PROXY), named(series, PGBOUNCER)];
+  const floor = series.find(({ running }) => running.kind === "floor");
+  if (proxy === undefined || peer === undefined) return;
+  report.score({
+    target: TARGETS[target],
+    measured: speeds(proxy, peer),
+    floor: floor && { name: floor.running.name, values: speeds(floor.results, peer) },
+  });
+}
+
+function speedOf(results: readonly Copied[], others: readonly Copied[] | undefined): number | undefined {
+  return others && median(speeds(results, others));
+}
+
+/** How many times as fast as the other, round by round. */
+function speeds(results: readonly Copied[], others: readonly Copied[]): number[] {
+  const secondsOf = (copies: readonly Copied[]) => copies.map(({ seconds }) => seconds);
+  return ratiosByRound(secondsOf(others), secondsOf(results));
+}
+
+function cpuSecondsOf(results: readonly Copied[]): number | undefined {
+  const micros = results.map(({ cpuMicros }) => cpuMicros);
+  return micros.every((value) => value !== undefined) ? median(micros) / 1e6 : undefined;
 }
 
 async function copy(
@@ -73,7 +97,7 @@ async function copy(
   running: Running,
   { command, file }: { command: string; file?: string },
 ): Promise<Copied> {
-  const before = running.program && await usageOf(running.program.pid);
+  const before = await usageOf(running.programs);
   const startedMs = performance.now();
   const { success, stderr } = await new Deno.Command("/bin/sh", {
     args: [
@@ -92,8 +116,9 @@ async function copy(
   }).output();
   const seconds = (performance.now() - startedMs) / 1000;
   if (!success) throw new Error(`psql failed through ${running.name}: ${new TextDecoder().decode(stderr)}`);
-  const after = running.program && await usageOf(running.program.pid);
-  return { seconds, cpuMicros: before && after && after.cpuMicros - before.cpuMicros };
+  const after = await usageOf(running.programs);
+  const hasPrograms = running.programs.length > 0;
+  return { seconds, cpuMicros: hasPrograms ? after.cpuMicros - before.cpuMicros : undefined };
 }
 
 async function writeRows(file: string): Promise<void> {

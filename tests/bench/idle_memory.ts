@@ -1,70 +1,112 @@
-import type { Contender, Entrance } from "./contender.ts";
+import { type Contender, start } from "./contender.ts";
+import { IDLE_FLOOR } from "./floors.ts";
+import { IdleSessions, possible, settle } from "./idle_sessions.ts";
+import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
 import { usageOf } from "./program.ts";
-import type { Effort } from "./rounds.ts";
-import { SessionClient } from "./session_client.ts";
+import { inRounds, type Series } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
-import { number, printTable, type Row } from "./table.ts";
+import { spreadOf } from "./statistics.ts";
+import { number } from "./table.ts";
+import { TARGETS } from "./targets.ts";
 
 /** Sessions opened and closed first: the compiler's and the allocator's share is not that of a session. */
 const WARM_UP_SESSIONS = 200;
 
-/** How many are opened at once; the counts of sessions are multiples of it. */
-const AT_ONCE = 4;
-
-/** How long everything lies still before memory is read, in milliseconds. */
-const SETTLE_MS = 3_000;
-
-/** Resident memory for each idle TLS session that has run one query. */
-export async function measureIdleMemory(
-  stage: Stage,
-  contenders: readonly Contender[],
-  { sessions }: Effort,
-): Promise<void> {
-  const rows: Row[] = [];
-  for (const contender of contenders.filter(({ isProgram }) => isProgram)) {
-    rows.push(await rowOf(stage, contender, sessions));
-  }
-  printTable(`memory, ${sessions} idle TLS sessions`, rows);
+/** Resident memory of a program, in bytes. */
+interface Grown {
+  readonly atStart: number;
+  /** Once the sessions of the warm-up have come and gone. */
+  readonly before: number;
+  readonly withThem: number;
+  readonly perSession: number;
 }
 
-async function rowOf(stage: Stage, contender: Contender, sessions: number): Promise<Row> {
+/**
+ * Resident memory for each idle TLS session that has run one query. The least number of sessions is opened in every round;
+ * the greater ones take long, and follow in the last round only.
+ */
+export async function measureIdleMemory(bench: Bench): Promise<void> {
+  const { stage, contenders, effort, report } = bench;
+  const [least, ...greater] = await possible(effort.sessions);
+  const programs = contenders.filter(isMeasured);
+  const climbs = new Map<number, Series<Grown>[]>();
+  const principals = programs.filter(isPrincipal);
+  const series = await inRounds(principals, {
+    rounds: effort.rounds,
+    async run(contender, round) {
+      const isLast = round === effort.rounds - 1;
+      const [grown, ...higher] = await climb(stage, contender, isLast ? [least, ...greater] : [least]);
+      higher.forEach((result, at) => {
+        const known = climbs.get(greater[at]) ?? [];
+        climbs.set(greater[at], [...known, { running: contender, results: [result] }]);
+      });
+      return grown;
+    },
+  });
+  const others = await inRounds(programs.filter((contender) => !isPrincipal(contender)), {
+    rounds: 1,
+    run: async (contender) => (await climb(stage, contender, [least]))[0],
+  });
+  tell(report, least, [...series, ...others]);
+  for (const [sessions, series] of climbs) tell(report, sessions, series);
+}
+
+/** Of the floors, that of idle sessions. */
+function isMeasured({ kind, name, transports }: Contender): boolean {
+  return transports.includes("TLS") && kind !== "direct" && (kind !== "floor" || name.endsWith(IDLE_FLOOR));
+}
+
+function isPrincipal({ kind, name }: Contender): boolean {
+  return kind === "floor" || name === PGBOUNCER || (kind === "proxy" && !name.endsWith("workers=2"));
+}
+
+/** What a new program has grown by at each number of sessions. */
+async function climb(stage: Stage, contender: Contender, counts: readonly number[]): Promise<Grown[]> {
   await using resources = new AsyncDisposableStack();
-  const entrance = await contender.start("TLS", resources);
-  const pid = entrance.program!.pid;
-  const fresh = await usageOf(pid);
-  closeAll(await openSessions(stage, entrance, WARM_UP_SESSIONS));
-  await settle();
-  const before = await usageOf(pid);
-  const clients = await openSessions(stage, entrance, sessions);
-  await settle();
-  const after = await usageOf(pid);
-  closeAll(clients);
-  return {
-    "through": contender.name,
-    "at start, MB": number(fresh.residentBytes / 1e6, 1),
-    "before, MB": number(before.residentBytes / 1e6, 1),
-    "with them, MB": number(after.residentBytes / 1e6, 1),
-    "kB a session": number((after.residentBytes - before.residentBytes) / sessions / 1e3, 1),
-  };
-}
-
-async function openSessions(stage: Stage, entrance: Entrance, count: number): Promise<SessionClient[]> {
-  const clients: SessionClient[] = [];
-  async function open() {
-    const client = await SessionClient.open({ ...entrance, transport: "TLS" }, stage.authorityPem);
-    clients.push(client);
-    await client.query("SELECT 1");
+  const running = await start(stage, { contender, transport: "TLS", resources });
+  const residentBytes = async () => (await usageOf(running.programs)).residentBytes;
+  const atStart = await residentBytes();
+  {
+    await using warmUp = new IdleSessions(stage, running);
+    await warmUp.growTo(WARM_UP_SESSIONS);
   }
-  for (let opened = 0; opened < count; opened += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, open));
+  await settle();
+  const before = await residentBytes();
+  await using sessions = new IdleSessions(stage, running);
+  const grown: Grown[] = [];
+  for (const count of counts) {
+    await sessions.growTo(count);
+    await settle();
+    const withThem = await residentBytes();
+    grown.push({ atStart, before, withThem, perSession: (withThem - before) / count });
   }
-  return clients;
+  return grown;
 }
 
-function closeAll(clients: readonly SessionClient[]): void {
-  for (const client of clients) client.close();
-}
-
-function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+function tell(report: Bench["report"], sessions: number, series: readonly Series<Grown>[]): void {
+  const spread = (results: readonly Grown[], of: keyof Grown) => spreadOf(results.map((grown) => grown[of]));
+  report.table(`memory, ${sessions} idle TLS sessions`, {
+    rows: series.map(({ running, results }) => {
+      const { median, least, most } = spread(results, "perSession");
+      return {
+        "through": running.name,
+        "at start, MB": number(spread(results, "atStart").median / 1e6, 1),
+        "before, MB": number(spread(results, "before").median / 1e6, 1),
+        "with them, MB": number(spread(results, "withThem").median / 1e6, 1),
+        "kB a session": number(median / 1e3, 1),
+        "least–most": `${number(least / 1e3, 1)}–${number(most / 1e3, 1)}`,
+      };
+    }),
+    series,
+  });
+  const kilobytes = (wanted: (of: Series<Grown>) => boolean) =>
+    series.find(wanted)?.results.map(({ perSession }) => perSession / 1e3);
+  const proxy = kilobytes(({ running }) => running.name === PROXY);
+  const floor = kilobytes(({ running }) => running.kind === "floor");
+  if (proxy === undefined) return;
+  report.score({
+    target: { ...TARGETS.idleMemory, measure: `${TARGETS.idleMemory.measure}, of ${sessions}` },
+    measured: proxy,
+    floor: floor && { name: IDLE_FLOOR, values: floor },
+  });
 }

@@ -1,45 +1,83 @@
 import { type Contender, type Running, withAll } from "./contender.ts";
-import { pgbench } from "./pgbench.ts";
-import { type Effort, inRounds } from "./rounds.ts";
-import type { Stage, TokenAlgorithm } from "./stage.ts";
-import { printTable } from "./table.ts";
+import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
+import { pgbench, type PgbenchResult } from "./pgbench.ts";
+import { pgbouncer } from "./pgbouncer.ts";
+import { inRounds, named } from "./rounds.ts";
+import type { Stage } from "./stage.ts";
+import { median, ratiosByRound } from "./statistics.ts";
+import { number } from "./table.ts";
+import { TARGETS } from "./targets.ts";
 import { pgbenchColumns } from "./throughput.ts";
 
 const CLIENTS = 4;
 
+const ONCE = { protocol: "simple", clients: CLIENTS, connectsEachTime: true } as const;
+
+interface LoginResult extends PgbenchResult {
+  /** How many sessions PostgreSQL began for each of a client. */
+  readonly backendLogins: number;
+}
+
 /**
- * Logins a second over TLS, each with one SELECT: a password to PgBouncer, a token to the proxy, and from both a login at
- * PostgreSQL by SCRAM-SHA-256. Direct and through haproxy, client and PostgreSQL do SCRAM themselves.
+ * Logins a second over TLS, each with one SELECT: SCRAM-SHA-256 or a password to PgBouncer, a token to the proxy, and from
+ * both a login at PostgreSQL by SCRAM-SHA-256. Direct and through haproxy, client and PostgreSQL do SCRAM themselves.
  */
-export async function measureLogins(
-  stage: Stage,
-  contenders: readonly Contender[],
-  { rounds, seconds }: Effort,
-): Promise<void> {
-  await withAll(contenders, {
+export async function measureLogins({ stage, contenders, effort, report }: Bench): Promise<void> {
+  await withAll(loginContenders(stage, contenders), {
+    stage,
     transport: "TLS",
     act: async (all) => {
-      const once = { protocol: "simple", clients: CLIENTS, connectsEachTime: true } as const;
       const series = await inRounds(all.flatMap(byToken), {
-        rounds,
-        warmUp: (running) => pgbench(stage, running, { ...once, seconds: 1 }),
-        run: (running) => pgbench(stage, running, { ...once, seconds }),
+        rounds: effort.rounds,
+        warmUp: (running) => pgbench(stage, running, { ...ONCE, until: { seconds: 1 } }),
+        run: (running) => logIn(stage, running, effort.seconds),
       });
-      const rows = series.map(({ running, results }) => ({
-        "through": running.name,
-        ...pgbenchColumns(series, results, "logins/s"),
-      }));
-      printTable(`logins over TLS, ${CLIENTS} clients`, rows);
+      report.table(`logins over TLS, ${CLIENTS} clients`, {
+        rows: series.map(({ running, results }) => ({
+          "through": running.name,
+          ...pgbenchColumns(series, results, "logins/s"),
+          "backend logins": number(median(results.map(({ backendLogins }) => backendLogins)), 2),
+        })),
+        series,
+      });
+      const [proxy, peer] = [named(series, `${PROXY}, ES256`), named(series, PGBOUNCER)];
+      if (proxy === undefined || peer === undefined) return;
+      const rateOf = (results: readonly LoginResult[]) => results.map(({ tps }) => tps);
+      report.score({ target: TARGETS.logins, measured: ratiosByRound(rateOf(proxy), rateOf(peer)) });
     },
   });
 }
 
-/** Who takes tokens is measured with each algorithm. */
+/** PgBouncer by SCRAM from end to end is what the proxy is held against; taking a password in clear is a row besides. */
+function loginContenders(stage: Stage, contenders: readonly Contender[]): Contender[] {
+  return contenders.filter(({ kind }) => kind !== "floor").flatMap((contender) =>
+    contender.name === PGBOUNCER
+      ? [pgbouncer(stage, { login: "scram-sha-256" }), { ...contender, name: `${PGBOUNCER}, a password in` }]
+      : [contender]
+  );
+}
+
+/** Who takes tokens is measured with each algorithm, and with each way to present them. */
 function byToken(running: Running): Running[] {
   if (running.tokens === undefined) return [running];
-  return Object.entries(running.tokens).map(([algorithm, credentials]) => ({
+  return Object.entries(running.tokens).map(([way, credentials]) => ({
     ...running,
-    name: `${running.name}, ${algorithm satisfies string as TokenAlgorithm}`,
+    name: `${running.name}, ${way}`,
     credentials,
   }));
+}
+
+async function logIn(stage: Stage, running: Running, seconds: number): Promise<LoginResult> {
+  const before = await sessionsBegun(stage);
+  const result = await pgbench(stage, running, { ...ONCE, until: { seconds } });
+  // The one who counts has begun one too.
+  const begun = await sessionsBegun(stage) - before - 1;
+  return { ...result, backendLogins: begun / result.transactions };
+}
+
+async function sessionsBegun({ cluster }: Stage): Promise<number> {
+  const [row] = await cluster.sql(
+    "SELECT sessions::int FROM pg_stat_database WHERE datname = current_database()",
+  );
+  return row.sessions as number;
 }

@@ -1,14 +1,13 @@
 import { Secret } from "../../lib/secret.ts";
 import { createAuthority, type IssuedCertificate } from "../support/certificates.ts";
 import { freePort } from "../support/free_port.ts";
-import type { Contender } from "./contender.ts";
 import { discoverOnce, type Door, type LoginClient, logInOnce } from "./login_client.ts";
 import { startEveryWayProxy } from "./every_way_proxy.ts";
+import type { Bench } from "./measure.ts";
 import { usageOf } from "./program.ts";
-import type { Effort } from "./rounds.ts";
 import { PASSWORD, ROLE, type Stage } from "./stage.ts";
 import { median, quantile } from "./statistics.ts";
-import { number, printTable, ratio } from "./table.ts";
+import { number } from "./table.ts";
 import { BEARER, openTokenHouse, type TokenHouse } from "./token_house.ts";
 
 /** A way to come in, and what is ready before the clock starts. */
@@ -34,11 +33,7 @@ const TURN_S = 0.25;
  * logs in to PostgreSQL by SCRAM-SHA-256 without TLS. What they are held against is a login at PostgreSQL itself, by
  * SCRAM-SHA-256 in TLS.
  */
-export async function measureLoginsByWay(
-  stage: Stage,
-  _contenders: readonly Contender[],
-  { rounds, seconds }: Effort,
-): Promise<void> {
+export async function measureLoginsByWay({ stage, effort, report }: Bench): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const house = resources.use(await openTokenHouse());
   const certificate = await (await createAuthority("bench clients"))
@@ -50,14 +45,14 @@ export async function measureLoginsByWay(
 
   const outcomes: Outcome[] = ways.map((way) => ({ way, durationsMs: [], cpuMicros: 0 }));
   for (const { way } of outcomes) await repeat(way, 0.5);
-  for (let turn = 0; turn < rounds * seconds / TURN_S; turn++) {
+  for (let turn = 0; turn < effort.rounds * effort.seconds / 2 / TURN_S; turn++) {
     for (const outcome of outcomes) {
-      const before = await usageOf(program.pid);
+      const before = await usageOf([program]);
       outcome.durationsMs.push(...await repeat(outcome.way, TURN_S));
-      outcome.cpuMicros += (await usageOf(program.pid)).cpuMicros - before.cpuMicros;
+      outcome.cpuMicros += (await usageOf([program])).cpuMicros - before.cpuMicros;
     }
   }
-  printOutcomes(outcomes);
+  tell(report, outcomes);
 }
 
 async function waysOf(
@@ -146,15 +141,15 @@ async function timeOf({ prepare }: Way): Promise<number> {
   return performance.now() - startedMs;
 }
 
-function printOutcomes(outcomes: readonly Outcome[]): void {
+function tell(report: Bench["report"], outcomes: readonly Outcome[]): void {
   const direct = median(outcomes[0].durationsMs);
   const rows = outcomes.map(({ way, durationsMs, cpuMicros }) => ({
     "way in": way.name,
     "logins": number(durationsMs.length),
     "median ms": number(median(durationsMs), 2),
     "90th ms": number(quantile(durationsMs, 0.9), 2),
-    "of direct": ratio(median(durationsMs), direct),
+    "of direct": number(median(durationsMs) / direct, 2),
     "CPU ms": way === outcomes[0].way ? "–" : number(cpuMicros / 1000 / durationsMs.length, 2),
   }));
-  printTable("one login at a time over TLS, by the way in", rows);
+  report.table("one login at a time over TLS, by the way in", { rows });
 }

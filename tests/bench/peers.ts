@@ -1,111 +1,112 @@
 import { freePort } from "../support/free_port.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
-import { giveToServerUser, serverUser } from "../support/server_user.ts";
-import type { Contender, Transport } from "./contender.ts";
+import { serverUser } from "../support/server_user.ts";
+import type { Contender } from "./contender.ts";
 import { Program } from "./program.ts";
-import { DATABASE, PASSWORD, ROLE, type Stage } from "./stage.ts";
+import { MAX_SESSIONS, PASSWORD, ROLE, type Stage, writeForServerUser } from "./stage.ts";
+import type { Tool } from "./tools.ts";
 
-const SCRAM_LOGIN = { user: ROLE, password: PASSWORD };
+/** The role that every contender logs in to PostgreSQL as. */
+export const SCRAM_LOGIN = { user: ROLE, password: PASSWORD };
 
-// It needs no password: a client that sends one in clear would be asked for SCRAM as any other role.
-const TRUST_LOGIN = { user: "app_trust", password: PASSWORDS.app_cleartext };
+/** It needs no password: a client that sends one in clear would be asked for SCRAM as any other role. */
+export const TRUST_LOGIN = { user: "app_trust", password: PASSWORDS.app_cleartext };
 
 /** No program in between. */
 export function direct({ cluster }: Stage): Contender {
   return {
     name: "direct",
-    isProgram: false,
-    start: () =>
-      Promise.resolve({ port: cluster.port, credentials: SCRAM_LOGIN, simpleCredentials: TRUST_LOGIN }),
+    kind: "direct",
+    transports: ["plain", "TLS", "sslnegotiation=direct"],
+    launch: () =>
+      Promise.resolve({
+        port: cluster.port,
+        programs: [],
+        credentials: SCRAM_LOGIN,
+        simpleCredentials: TRUST_LOGIN,
+      }),
   };
 }
 
-/** HAProxy in TCP mode: it copies bytes and knows nothing of them, so that TLS is PostgreSQL's own. */
+/**
+ * HAProxy in TCP mode: it copies bytes and knows nothing of them, so that TLS after an SSLRequest is PostgreSQL's own.
+ * TLS that comes at once it takes off.
+ */
 export function haproxy(stage: Stage): Contender {
   return {
     name: "haproxy",
-    isProgram: true,
-    async start(_transport, resources) {
+    kind: "peer",
+    transports: ["plain", "TLS", "sslnegotiation=direct"],
+    async launch(transport, resources) {
       const port = freePort();
-      const file = await configure(stage, {
+      const pem = await Deno.readTextFile(stage.certificateFile) +
+        await Deno.readTextFile(stage.privateKeyFile);
+      const certificate = await writeForServerUser(stage, { name: "haproxy.pem", text: pem });
+      const tls = transport === "sslnegotiation=direct" ? ` ssl crt ${certificate} alpn postgresql` : "";
+      const file = await writeForServerUser(stage, {
         name: `haproxy-${port}.cfg`,
         text: `
 global
   nbthread 1
-  maxconn 4000
+  maxconn ${MAX_SESSIONS}
 defaults
   mode tcp
   timeout connect 10s
   timeout client 10m
   timeout server 10m
 listen postgres
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${tls}
   server postgres 127.0.0.1:${stage.cluster.port}
 `,
       });
-      const program = resources.use(start(stage, { tool: "haproxy", args: ["-db", "-f", file] }));
-      await program.ready(() => knock(port));
-      return { port, program, credentials: SCRAM_LOGIN, simpleCredentials: TRUST_LOGIN };
+      const program = resources.use(startPeer(stage, { tool: "haproxy", args: ["-db", "-f", file] }));
+      return {
+        port,
+        programs: [program],
+        credentials: SCRAM_LOGIN,
+        simpleCredentials: TRUST_LOGIN,
+      };
     },
   };
 }
 
-/** PgBouncer in session mode, with a new connection to PostgreSQL for each of a client, as the proxy has it. */
-export function pgbouncer(stage: Stage): Contender {
+/** stunnel, which answers the SSLRequest, takes TLS off and copies bytes. */
+export function stunnel(stage: Stage): Contender {
   return {
-    name: "PgBouncer",
-    isProgram: true,
-    async start(transport, resources) {
+    name: "stunnel",
+    kind: "peer",
+    transports: ["TLS"],
+    async launch(_transport, resources) {
       const port = freePort();
-      const users = await configure(stage, { name: `users-${port}.txt`, text: `"${ROLE}" "${PASSWORD}"\n` });
-      const file = await configure(stage, {
-        name: `pgbouncer-${port}.ini`,
-        text: pgbouncerIni(stage, { port, users, transport }),
+      const file = await writeForServerUser(stage, {
+        name: `stunnel-${port}.conf`,
+        text: `
+foreground = quiet
+pid =
+syslog = no
+debug = 3
+[postgres]
+protocol = pgsql
+accept = 127.0.0.1:${port}
+connect = 127.0.0.1:${stage.cluster.port}
+cert = ${stage.certificateFile}
+key = ${stage.privateKeyFile}
+`,
       });
-      const program = resources.use(start(stage, { tool: "pgbouncer", args: [file] }));
-      await program.ready(() => knock(port));
-      return { port, program, credentials: SCRAM_LOGIN, simpleCredentials: SCRAM_LOGIN };
+      const program = resources.use(startPeer(stage, { tool: "stunnel", args: [file] }));
+      // PostgreSQL sees no TLS behind it: whoever binds SCRAM to the channel would be refused.
+      return { port, programs: [program], credentials: TRUST_LOGIN, simpleCredentials: TRUST_LOGIN };
     },
   };
 }
 
-// auth_type plain: the password travels inside TLS, as the proxy's token does.
-function pgbouncerIni(
-  { cluster, certificateFile, privateKeyFile }: Stage,
-  { port, users, transport }: { port: number; users: string; transport: Transport },
-): string {
-  const tls = `
-client_tls_sslmode = require
-client_tls_cert_file = ${certificateFile}
-client_tls_key_file = ${privateKeyFile}
-`;
-  return `
-[databases]
-${DATABASE} = host=127.0.0.1 port=${cluster.port} dbname=${DATABASE} user=${ROLE} password=${PASSWORD}
-
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = plain
-auth_file = ${users}
-pool_mode = session
-server_lifetime = 0
-server_reset_query =
-max_client_conn = 4000
-default_pool_size = 1100
-ignore_startup_parameters = extra_float_digits
-${transport === "TLS" ? tls : ""}
-`;
-}
-
-function start(
+/** Starts a program of others, as the user that PostgreSQL runs as: PgBouncer refuses to run as root. */
+export function startPeer(
   { toolbox, directory }: Stage,
-  { tool, args }: { tool: "haproxy" | "pgbouncer"; args: readonly string[] },
+  { tool, args }: { tool: Tool; args: readonly string[] },
 ): Program {
   const command = toolbox.get(tool);
   if (command === undefined) throw new Error(`There is no ${tool}`);
-  // PgBouncer refuses to run as root.
   return Program.start({
     command,
     args,
@@ -113,18 +114,4 @@ function start(
     logFile: `${directory}/${tool}.log`,
     user: serverUser(),
   });
-}
-
-async function configure(
-  { directory }: Stage,
-  { name, text }: { name: string; text: string },
-): Promise<string> {
-  const file = `${directory}/${name}`;
-  await Deno.writeTextFile(file, text, { mode: 0o600 });
-  await giveToServerUser(file);
-  return file;
-}
-
-async function knock(port: number): Promise<void> {
-  (await Deno.connect({ hostname: "127.0.0.1", port })).close();
 }

@@ -1,30 +1,52 @@
-import type { Credentials, Running, Transport } from "./contender.ts";
+import type { Entrance, Transport } from "./contender.ts";
+import { busyMicros, endedChildrenMicros } from "./machine.ts";
 import { usageOf } from "./program.ts";
 import { DATABASE, type Stage } from "./stage.ts";
+import { quantile } from "./statistics.ts";
 
 /** How pgbench is run. */
 export interface PgbenchRun {
   readonly protocol: "simple" | "prepared";
   readonly clients: number;
-  readonly seconds: number;
+  /** How long, or how many transactions each client makes. */
+  readonly until: { readonly seconds: number } | { readonly transactions: number };
   /** A new connection for every transaction. */
   readonly connectsEachTime?: boolean;
-  /** Default: those of the entrance. */
-  readonly credentials?: Credentials;
 }
 
-/** What one run gave. */
+/** What one run gave; each time in microseconds. */
 export interface PgbenchResult {
+  /** A second. */
   readonly tps: number;
-  /** Of the contender's process, in microseconds; undefined where there is none. */
-  readonly cpuMicrosPerTransaction: number | undefined;
-  /** Of each transaction in microseconds, from pgbench's own log. */
-  readonly latenciesMicros: readonly number[];
+  readonly transactions: number;
+  /** Of the contender, for each transaction; undefined where there is none. */
+  readonly cpuMicros: number | undefined;
+  /** Of pgbench, for each transaction. */
+  readonly clientMicros: number;
+  /** Of everything on this machine, for each transaction. */
+  readonly machineMicros: number;
+  /** How many cores were busy. */
+  readonly busyCores: number;
+  /** What a transaction took, where there was one client. */
+  readonly latency?: { readonly medianMicros: number; readonly p99Micros: number };
 }
+
+/** A transaction in pgbench's log. */
+export interface LoggedTransaction {
+  /** Milliseconds since 1970. */
+  readonly endedMs: number;
+  readonly micros: number;
+}
+
+/** By whom and where pgbench is let in. */
+export type PgbenchEntrance = Pick<Entrance, "port" | "programs" | "credentials"> & {
+  readonly name: string;
+  readonly transport: Transport;
+};
 
 /** What libpq needs to know, and nothing besides. */
 export function libpqEnvironment(
-  { port, transport, credentials }: { port: number; transport: Transport; credentials: Credentials },
+  { port, transport, credentials }: Pick<PgbenchEntrance, "port" | "transport" | "credentials">,
 ): Record<string, string> {
   return {
     PGHOST: "127.0.0.1",
@@ -32,60 +54,111 @@ export function libpqEnvironment(
     PGDATABASE: DATABASE,
     PGUSER: credentials.user,
     PGPASSWORD: credentials.password,
-    PGSSLMODE: transport === "TLS" ? "require" : "disable",
+    PGSSLMODE: transport === "plain" ? "disable" : "require",
+    ...(transport === "sslnegotiation=direct" && { PGSSLNEGOTIATION: "direct" }),
     PGGSSENCMODE: "disable",
     PATH: "/usr/bin:/bin",
     HOME: "/nonexistent",
     LC_ALL: "C.UTF-8",
+    ...credentials.environment,
   };
 }
 
 /** Runs pgbench's built-in select-only script through a contender. */
-export async function pgbench(stage: Stage, running: Running, run: PgbenchRun): Promise<PgbenchResult> {
-  const logPrefix = `${stage.directory}/transactions`;
-  const credentials = run.credentials ?? running.credentials;
-  const isTimed = run.clients === 1;
-  const before = running.program && await usageOf(running.program.pid);
-  const { success, stdout, stderr } = await new Deno.Command(stage.toolbox.get("pgbench")!, {
+export async function pgbench(
+  stage: Stage,
+  entrance: PgbenchEntrance,
+  run: PgbenchRun,
+): Promise<PgbenchResult> {
+  const isTimed = run.clients === 1 && !run.connectsEachTime;
+  const before = await used(entrance);
+  const startedMs = performance.now();
+  const text = await runPgbench(stage, entrance, { ...run, isLogged: isTimed });
+  const elapsedMicros = (performance.now() - startedMs) * 1000;
+  const after = await used(entrance);
+  const transactions = Number(/actually processed: (\d+)/.exec(text)?.[1] ?? 0);
+  if (transactions === 0) throw new Error(`pgbench did nothing through ${entrance.name}: ${text}`);
+  const latencies = isTimed ? (await takeLog(stage)).map(({ micros }) => micros) : undefined;
+  return {
+    tps: Number(/^tps = ([\d.]+)/m.exec(text)![1]),
+    transactions,
+    cpuMicros: entrance.programs.length === 0 ? undefined : (after.program - before.program) / transactions,
+    clientMicros: (after.client - before.client) / transactions,
+    machineMicros: (after.machine - before.machine) / transactions,
+    busyCores: (after.machine - before.machine) / elapsedMicros,
+    latency: latencies && { medianMicros: quantile(latencies, 0.5), p99Micros: quantile(latencies, 0.99) },
+  };
+}
+
+/** Runs pgbench at one client, and tells of every single transaction. */
+export async function logTransactions(
+  stage: Stage,
+  entrance: PgbenchEntrance,
+  { seconds }: { seconds: number },
+): Promise<LoggedTransaction[]> {
+  await runPgbench(stage, entrance, {
+    protocol: "prepared",
+    clients: 1,
+    until: { seconds },
+    isLogged: true,
+  });
+  return await takeLog(stage);
+}
+
+async function runPgbench(
+  { toolbox, directory }: Stage,
+  entrance: PgbenchEntrance,
+  { protocol, clients, until, connectsEachTime, isLogged }: PgbenchRun & { readonly isLogged: boolean },
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(toolbox.get("pgbench")!, {
     args: [
       "--no-vacuum",
       "--select-only",
-      `--protocol=${run.protocol}`,
-      `--client=${run.clients}`,
-      "--jobs=1",
-      `--time=${run.seconds}`,
-      ...(run.connectsEachTime ? ["--connect"] : []),
-      ...(isTimed ? ["--log", `--log-prefix=${logPrefix}`] : []),
+      `--protocol=${protocol}`,
+      `--client=${clients}`,
+      // A thread connects by libpq's blocking call: of several clients of a thread, one at a time would log in.
+      `--jobs=${connectsEachTime ? clients : 1}`,
+      "seconds" in until ? `--time=${until.seconds}` : `--transactions=${until.transactions}`,
+      ...(connectsEachTime ? ["--connect"] : []),
+      ...(isLogged ? ["--log", `--log-prefix=${directory}/${LOG_PREFIX}`] : []),
+      ...(entrance.credentials.conninfo === undefined ? [] : [entrance.credentials.conninfo]),
     ],
-    env: libpqEnvironment({ ...running, credentials }),
+    env: libpqEnvironment(entrance),
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).output();
-  const after = running.program && await usageOf(running.program.pid);
   const text = new TextDecoder().decode(stdout);
-  const transactions = Number(/actually processed: (\d+)/.exec(text)?.[1] ?? 0);
-  if (!success || transactions === 0) {
-    throw new Error(`pgbench failed through ${running.name}: ${text}${new TextDecoder().decode(stderr)}`);
+  if (!success) {
+    throw new Error(`pgbench failed through ${entrance.name}: ${text}${new TextDecoder().decode(stderr)}`);
   }
-  return {
-    tps: Number(/^tps = ([\d.]+)/m.exec(text)![1]),
-    cpuMicrosPerTransaction: before && after && (after.cpuMicros - before.cpuMicros) / transactions,
-    latenciesMicros: isTimed ? await readLog(stage.directory) : [],
-  };
+  return text;
 }
 
-/** Reads and removes what `--log` has written: a line a transaction, the third field its time. */
-async function readLog(directory: string): Promise<number[]> {
-  const latencies: number[] = [];
+async function used({ programs }: PgbenchEntrance) {
+  const [machine, client, program] = await Promise.all([
+    busyMicros(),
+    endedChildrenMicros(),
+    usageOf(programs),
+  ]);
+  return { machine, client, program: program.cpuMicros };
+}
+
+const LOG_PREFIX = "transactions";
+
+/** Reads and removes what `--log` has written: a line a transaction, its time the third field, its end the last two. */
+async function takeLog({ directory }: Stage): Promise<LoggedTransaction[]> {
+  const transactions: LoggedTransaction[] = [];
   for await (const { name } of Deno.readDir(directory)) {
-    if (!name.startsWith("transactions.")) continue;
+    if (!name.startsWith(`${LOG_PREFIX}.`)) continue;
     const path = `${directory}/${name}`;
     for (const line of (await Deno.readTextFile(path)).split("\n")) {
-      if (line !== "") latencies.push(Number(line.split(" ")[2]));
+      if (line === "") continue;
+      const [, , micros, , seconds, remainder] = line.split(" ").map(Number);
+      transactions.push({ micros, endedMs: seconds * 1000 + remainder / 1000 });
     }
     await Deno.remove(path);
   }
-  return latencies;
+  return transactions;
 }

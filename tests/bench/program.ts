@@ -1,4 +1,5 @@
 import { waitUntil } from "../support/wait_until.ts";
+import { processMicros } from "./machine.ts";
 
 /** How a program is started. */
 export interface ProgramStart {
@@ -12,16 +13,13 @@ export interface ProgramStart {
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
-/** What a process has used so far. */
+/** What programs have used so far. */
 export interface Usage {
-  /** User and system time of all its threads, in microseconds, to the kernel's clock tick of 10 000. */
+  /** User and system time of all their threads, in microseconds, to the kernel's clock tick of 10 000. */
   readonly cpuMicros: number;
   /** Resident memory, in bytes. */
   readonly residentBytes: number;
 }
-
-// USER_HZ, which is 100 on every platform that Deno runs on.
-const MICROS_PER_TICK = 10_000;
 
 /** A program that is measured, ended when it goes out of scope. */
 export class Program implements AsyncDisposable {
@@ -41,10 +39,20 @@ export class Program implements AsyncDisposable {
     });
   }
 
-  /** Starts the program, through a shell that sends what it prints to a file and then becomes the program. */
+  /**
+   * Starts the program, through a shell that lets it have as many files open as may be, sends what it prints to a file, and
+   * then becomes the program.
+   */
   static start({ command, args, cwd, logFile, env, user }: ProgramStart): Program {
     const child = new Deno.Command("/bin/sh", {
-      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh", logFile, command, ...args],
+      args: [
+        "-c",
+        'ulimit -n "$(ulimit -H -n)"; log=$1; shift; exec "$@" >>"$log" 2>&1',
+        "sh",
+        logFile,
+        command,
+        ...args,
+      ],
       cwd,
       env: { NO_COLOR: "1", ...env },
       ...user,
@@ -95,13 +103,20 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** What a process has used so far. */
-export async function usageOf(pid: number): Promise<Usage> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  // The second field, the program's name, may hold spaces: count from behind its closing parenthesis.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [userTicks, systemTicks] = [Number(fields[11]), Number(fields[12])];
+/** What programs have used so far, together. */
+export async function usageOf(programs: readonly Pick<Program, "pid">[]): Promise<Usage> {
+  const [cpuMicros, residentBytes] = await Promise.all([
+    Promise.all(programs.map(({ pid }) => processMicros(pid))),
+    Promise.all(programs.map(({ pid }) => residentBytesOf(pid))),
+  ]);
+  return { cpuMicros: sum(cpuMicros), residentBytes: sum(residentBytes) };
+}
+
+async function residentBytesOf(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const residentKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]);
-  return { cpuMicros: (userTicks + systemTicks) * MICROS_PER_TICK, residentBytes: residentKib * 1024 };
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -27,11 +27,13 @@ export class SessionClient {
     },
     authorityPem: string,
   ): Promise<SessionClient> {
+    if (simpleCredentials === undefined) throw new Error("A password in clear does not let in here");
     const conn = await Deno.connect({ hostname: "127.0.0.1", port });
     conn.setNoDelay(true);
     const client = new SessionClient(conn);
     try {
-      if (transport === "TLS") await client.#startTls(authorityPem);
+      if (transport === "TLS") await client.#askForTls();
+      if (transport !== "plain") await client.#startTls(authorityPem);
       await client.#logIn(simpleCredentials);
       return client;
     } catch (error) {
@@ -52,14 +54,18 @@ export class SessionClient {
     this.#conn.write(typed("X")).catch(() => {}).finally(() => this.#conn.close());
   }
 
-  async #startTls(authorityPem: string): Promise<void> {
+  async #askForTls(): Promise<void> {
     await this.#send(SSL_REQUEST);
     const answer = new Uint8Array(1);
     await this.#conn.read(answer);
     if (answer[0] !== "S".charCodeAt(0)) throw new Error("TLS is not offered");
+  }
+
+  async #startTls(authorityPem: string): Promise<void> {
     this.#conn = await Deno.startTls(this.#conn as Deno.TcpConn, {
       hostname: "localhost",
       caCerts: [authorityPem],
+      alpnProtocols: ["postgresql"],
     });
   }
 

@@ -3,7 +3,10 @@ import { createAuthority, type IssuedCertificate } from "../support/certificates
 import { PostgresCluster } from "../support/postgres_cluster.ts";
 import { PASSWORDS } from "../support/postgres_roles.ts";
 import { giveToServerUser } from "../support/server_user.ts";
-import type { Toolbox } from "./tools.ts";
+import { hasCompiler } from "../support/oauth_validator.ts";
+import { TokenHook } from "../support/token_hook.ts";
+import { waitUntil } from "../support/wait_until.ts";
+import { hasLibpq18, type Toolbox } from "./tools.ts";
 
 /** The role that every contender logs in to PostgreSQL as, by SCRAM-SHA-256. */
 export const ROLE = "app_scram";
@@ -19,8 +22,11 @@ export type TokenAlgorithm = "ES256" | "RS256";
 
 const TOKEN_ALGORITHMS: readonly TokenAlgorithm[] = ["ES256", "RS256"];
 
-/** Enough for the measure of idle sessions, which has a backend for each. */
-const MAX_CONNECTIONS = 1_200;
+/** The startup user that presents its token by OAUTHBEARER; every other presents it as a password. */
+export const OAUTHBEARER_USER = "oauthbearer";
+
+/** How many sessions there can be at a time: PostgreSQL has a process for each. */
+export const MAX_SESSIONS = 6_000;
 
 /** What every measure stands on. */
 export interface Stage {
@@ -35,10 +41,16 @@ export interface Stage {
   readonly privateKeyFile: string;
   readonly publicKeyFiles: readonly string[];
   readonly tokens: Readonly<Record<TokenAlgorithm, string>>;
+  /** By which programs of libpq 18 present a token by OAUTHBEARER; undefined where there are none, or no C compiler. */
+  readonly tokenHook?: TokenHook;
 }
 
 /** Who vouches for the tokens, and for whom they are. */
-export const ISSUER = { issuer: "bench.example.com", audience: "pg-auth-proxy", subject: "bench" } as const;
+export const ISSUER = {
+  issuer: "https://bench.example.com",
+  audience: "pg-auth-proxy",
+  subject: "bench",
+} as const;
 
 /** Sets up PostgreSQL with pgbench's tables, certificates and tokens. */
 export async function setStage(toolbox: Toolbox, resources: AsyncDisposableStack): Promise<Stage> {
@@ -54,11 +66,10 @@ export async function setStage(toolbox: Toolbox, resources: AsyncDisposableStack
     "password": PASSWORD,
     ...Object.fromEntries(keys.map(({ algorithm, publicKeyPem }) => [`${algorithm}.pem`, publicKeyPem])),
   };
-  for (const [name, text] of Object.entries(files)) {
-    await Deno.writeTextFile(`${directory}/${name}`, text, { mode: 0o600 });
-  }
-  await giveToServerUser(directory, ...Object.keys(files).map((name) => `${directory}/${name}`));
+  await giveToServerUser(directory);
+  for (const [name, text] of Object.entries(files)) await writeForServerUser({ directory }, { name, text });
   await fillTables(cluster, toolbox);
+  const tokenHook = hasLibpq18() && hasCompiler() ? resources.use(await TokenHook.compile()) : undefined;
   return {
     toolbox,
     cluster,
@@ -68,7 +79,30 @@ export async function setStage(toolbox: Toolbox, resources: AsyncDisposableStack
     privateKeyFile: `${directory}/server.key`,
     publicKeyFiles: keys.map(({ algorithm }) => `${directory}/${algorithm}.pem`),
     tokens: Object.fromEntries(keys.map(({ algorithm, token }) => [algorithm, token])) as Stage["tokens"],
+    tokenHook,
   };
+}
+
+/** Writes a file that the user can read whom PostgreSQL and the contenders run as; returns its path. */
+export async function writeForServerUser(
+  { directory }: Pick<Stage, "directory">,
+  { name, text }: { name: string; text: string },
+): Promise<string> {
+  const path = `${directory}/${name}`;
+  await Deno.writeTextFile(path, text, { mode: 0o600 });
+  await giveToServerUser(path);
+  return path;
+}
+
+/** Waits until PostgreSQL has ended the backends of all who have left. */
+export async function untilAllHaveLeft({ cluster }: Stage): Promise<void> {
+  const others =
+    "SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+  await waitUntil(async () => (await cluster.sql(others)).length === 0, {
+    what: "the last backend to end",
+    timeoutMs: 60_000,
+    intervalMs: 200,
+  });
 }
 
 async function startCluster(server: IssuedCertificate): Promise<PostgresCluster> {
@@ -76,7 +110,7 @@ async function startCluster(server: IssuedCertificate): Promise<PostgresCluster>
     major: 18,
     tls: { certificatePem: server.certificatePem, keyPem: server.keyPem },
     settings: {
-      max_connections: MAX_CONNECTIONS,
+      max_connections: MAX_SESSIONS,
       shared_buffers: "512MB",
       log_connections: false,
       log_disconnections: false,

@@ -1,30 +1,55 @@
 import type { Contender } from "./contender.ts";
-import type { Effort } from "./rounds.ts";
+import { type Bench, PROXY } from "./measure.ts";
+import { inRounds, named } from "./rounds.ts";
 import { SessionClient } from "./session_client.ts";
 import type { Stage } from "./stage.ts";
-import { median } from "./statistics.ts";
-import { number, printTable, type Row } from "./table.ts";
+import { median, spreadOf } from "./statistics.ts";
+import { number } from "./table.ts";
+import { TARGETS } from "./targets.ts";
 
 /** From the program's start to the first login through it, over TLS. */
-export async function measureStartTime(
-  stage: Stage,
-  contenders: readonly Contender[],
-  { rounds }: Effort,
-): Promise<void> {
-  const rows: Row[] = [];
-  for (const contender of contenders.filter(({ isProgram }) => isProgram)) {
-    const times: number[] = [];
-    for (let round = 0; round < rounds; round++) times.push(await timeOf(stage, contender));
-    rows.push({ "through": contender.name, "ms": number(median(times)) });
-  }
-  printTable("from start to the first login over TLS", rows);
+export async function measureStartTime({ stage, contenders, effort, report }: Bench): Promise<void> {
+  const programs = contenders.filter(({ kind, transports }) =>
+    kind !== "direct" && transports.includes("TLS")
+  );
+  const series = await inRounds(programs, {
+    rounds: effort.rounds,
+    warmUp: (contender) => timeOf(stage, contender),
+    run: (contender) => timeOf(stage, contender),
+  });
+  report.table("from start to the first login over TLS", {
+    rows: series.map(({ running, results }) => {
+      const { median, least, most } = spreadOf(results);
+      return {
+        "through": running.name,
+        "ms": number(median),
+        "least–most": `${number(least)}–${number(most)}`,
+      };
+    }),
+    series,
+  });
+  const proxy = named(series, PROXY);
+  const [floor] = series
+    .filter(({ running }) => running.kind === "floor")
+    .toSorted((a, b) => median(a.results) - median(b.results));
+  if (proxy === undefined) return;
+  report.score({
+    target: TARGETS.start,
+    measured: proxy,
+    floor: floor && { name: floor.running.name, values: floor.results },
+  });
 }
 
+/** Milliseconds. Until one succeeds, a login is tried again as soon as the one before has failed. */
 async function timeOf(stage: Stage, contender: Contender): Promise<number> {
   await using resources = new AsyncDisposableStack();
-  const entrance = await contender.start("TLS", resources);
-  const client = await SessionClient.open({ ...entrance, transport: "TLS" }, stage.authorityPem);
-  const { ageMs } = entrance.program!;
-  client.close();
-  return ageMs;
+  const entrance = await contender.launch("TLS", resources);
+  const [program] = entrance.programs;
+  let firstLoginMs = NaN;
+  await program.ready(async () => {
+    const client = await SessionClient.open({ ...entrance, transport: "TLS" }, stage.authorityPem);
+    firstLoginMs = program.ageMs;
+    client.close();
+  });
+  return firstLoginMs;
 }

@@ -24,8 +24,3 @@ export function printTable(heading: string, rows: readonly Row[]): void {
 export function number(value: number | undefined, decimals = 0): string {
   return value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(decimals);
 }
-
-/** How many times the other a value is; a dash where there is nothing to compare. */
-export function ratio(value: number | undefined, other: number | undefined): string {
-  return value === undefined || other === undefined ? "–" : number(value / other, 2);
-}

@@ -1,0 +1,62 @@
+import type { Running } from "./contender.ts";
+import { openFilesLimit } from "./machine.ts";
+import { SessionClient } from "./session_client.ts";
+import { type Stage, untilAllHaveLeft } from "./stage.ts";
+
+/** How many log in at once, where many are wanted. */
+const AT_ONCE = 8;
+
+/** How long everything lies still before memory is read, in milliseconds. */
+const SETTLE_MS = 3_000;
+
+/** Files that a program has open besides its sessions. */
+const OTHER_FILES = 500;
+
+/** Sessions that have run one query and do nothing more. */
+export class IdleSessions implements AsyncDisposable {
+  readonly #stage: Stage;
+  readonly #running: Running;
+  readonly #clients: (SessionClient | undefined)[] = [];
+
+  constructor(stage: Stage, running: Running) {
+    this.#stage = stage;
+    this.#running = running;
+  }
+
+  /** Opens so many more that there are `count`. */
+  async growTo(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+      while (this.#clients.length < count) await this.#openOne();
+    }));
+  }
+
+  /** Ends them all, and waits until PostgreSQL has done so. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client?.close(); // one that did not get in has left its place empty
+    await untilAllHaveLeft(this.#stage);
+  }
+
+  async #openOne(): Promise<void> {
+    const place = this.#clients.length++; // taken before the first await, so that no more are opened than are wanted
+    const client = await SessionClient.open(this.#running, this.#stage.authorityPem);
+    this.#clients[place] = client;
+    await client.query("SELECT 1");
+  }
+}
+
+/** Settles when what has just been opened or closed has been dealt with. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+}
+
+/** As many of these numbers of sessions as this process, and a program with two sockets for each, may have open. */
+export async function possible(counts: readonly number[]): Promise<number[]> {
+  const limit = await openFilesLimit();
+  const most = Math.floor((limit - OTHER_FILES) / 2);
+  if (counts.some((count) => count > most)) {
+    console.error(
+      `More than ${most} sessions are left out: raise the limit of open files, ulimit -n, of ${limit}`,
+    );
+  }
+  return counts.filter((count) => count <= most);
+}

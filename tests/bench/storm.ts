@@ -1,0 +1,59 @@
+import type { Running } from "./contender.ts";
+import { logTransactions } from "./pgbench.ts";
+import { mostLag, readMetrics } from "./proxy_metrics.ts";
+import { SessionClient } from "./session_client.ts";
+import type { Stage } from "./stage.ts";
+import { quantile } from "./statistics.ts";
+
+/** What many logins at once did to one who was there. */
+export interface Storm {
+  /** From the first to the last login. */
+  readonly seconds: number;
+  /** How many were refused. */
+  readonly refused: number;
+  /** Of a query of somebody else meanwhile, in milliseconds. */
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  readonly mostMs: number;
+  /** What the proxy's event loop was late by at most, as its own metric has it, in seconds. */
+  readonly lagSeconds?: number;
+}
+
+/** How long the one who is there asks before the storm. */
+const CALM_MS = 1_000;
+
+/** How long she goes on: longer than any storm, and no more is looked at than the storm. */
+const WATCH_SECONDS = 10;
+
+/** The metric is taken twice a second: the last part of the storm is in it then. */
+const LAST_LOOK_MS = 600;
+
+/** So many clients log in at once over TLS while one who is there asks again and again. */
+export async function storm(stage: Stage, running: Running, logins: number): Promise<Storm> {
+  const before = running.adminUrl === undefined ? undefined : await readMetrics(running.adminUrl);
+  const watch = logTransactions(stage, running, { seconds: WATCH_SECONDS });
+  await wait(CALM_MS);
+  const startedMs = Date.now();
+  const opened = await Promise.allSettled(
+    Array.from({ length: logins }, () => SessionClient.open(running, stage.authorityPem)),
+  );
+  const endedMs = Date.now();
+  await wait(LAST_LOOK_MS);
+  const after = running.adminUrl === undefined ? undefined : await readMetrics(running.adminUrl);
+  for (const client of opened) if (client.status === "fulfilled") client.value.close();
+  const waits = (await watch)
+    .filter((transaction) => transaction.endedMs >= startedMs && transaction.endedMs <= endedMs)
+    .map(({ micros }) => micros / 1000);
+  return {
+    seconds: (endedMs - startedMs) / 1000,
+    refused: opened.filter(({ status }) => status === "rejected").length,
+    medianMs: quantile(waits, 0.5),
+    p99Ms: quantile(waits, 0.99),
+    mostMs: Math.max(...waits),
+    lagSeconds: before && after && mostLag(before, after),
+  };
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
