@@ -47,6 +47,11 @@ export class Listeners {
     return this.#doors.map(({ listener }) => listener.address);
   }
 
+  /** The port of each address, as the configuration has it. */
+  get ports(): ReadonlyMap<string, number> {
+    return portsOf(this.#doors);
+  }
+
   /**
    * Begins to listen where a configuration wants it, and lets nobody in as yet.
    *
@@ -73,8 +78,7 @@ export class Listeners {
         door.open();
       }
     };
-    const ports = new Map(opened.map(({ name, listener }) => [name, listener.address.port]));
-    return { ports, adopt, discard };
+    return { ports: portsOf(opened), adopt, discard };
   }
 
   /** Accepts no more; connections accepted go on. */
@@ -147,6 +151,10 @@ class Door {
     this.listener.close();
     for (const stream of this.#waiting ?? []) stream.destroy();
   }
+}
+
+function portsOf(doors: readonly Door[]): ReadonlyMap<string, number> {
+  return new Map(doors.map(({ name, listener }) => [name, listener.address.port]));
 }
 
 function nameOf({ host, port }: ListenAddress): string {

@@ -127,6 +127,11 @@ export class Proxy implements AsyncDisposable {
     return this.#listeners.addresses;
   }
 
+  /** The port of each address, as the configuration has it. */
+  get ports(): ReadonlyMap<string, number> {
+    return this.#listeners.ports;
+  }
+
   /** How many connections there are, whatever they are doing. */
   get connectionCount(): number {
     return this.#sessions.size;

@@ -41,8 +41,10 @@ export class Carried {
   }
 }
 
-/** Several censuses as one. */
-export function together(censuses: readonly ConnectionCensus[]): ConnectionCensus {
+/** Several censuses of connections as one. */
+export function together(
+  censuses: readonly Omit<ConnectionCensus, "workers">[],
+): Omit<ConnectionCensus, "workers"> {
   const sessions = new SessionCounts();
   const carried = new Carried();
   let logins = 0;

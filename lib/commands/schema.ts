@@ -1,7 +1,11 @@
 import * as v from "valibot";
 import { duration } from "../duration.ts";
 
-/** The table `[service]`: how the program ends, and when it loads its configuration anew. */
+const MOST_WORKERS = 64;
+const WORKERS =
+  `must be a whole number from 1 to ${MOST_WORKERS}, or "auto": as many as this machine has cores`;
+
+/** The table `[service]`: how many threads carry connections, how the program ends, and when it loads its configuration anew. */
 export const serviceSchema = v.strictObject({
   /** How long busy sessions may take to become idle when the program is to end, in milliseconds. */
   grace_period: v.optional(duration({ maxMs: 86_400_000 }), "30s"),
@@ -17,6 +21,14 @@ export const serviceSchema = v.strictObject({
       ),
     ),
     "24h",
+  ),
+  /** How many event loops carry connections, each in a thread of its own if there are several; `auto`: as many as cores. */
+  workers: v.optional(
+    v.union(
+      [v.literal("auto"), v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_WORKERS))],
+      WORKERS,
+    ),
+    1,
   ),
   /** Whether the files that the configuration is made of are watched. */
   watch: v.optional(v.boolean("must be true or false"), false),

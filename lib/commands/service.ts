@@ -3,7 +3,9 @@ import type { Census } from "../observe/census.ts";
 import type { Observer } from "../observe/events.ts";
 import { startTimer } from "../timers.ts";
 import type { TokenEvent } from "../token/token_event.ts";
-import { Alone, type Surroundings } from "../workers/alone.ts";
+import type { Surroundings } from "../workers/alone.ts";
+import type { StartThread } from "../workers/member.ts";
+import { openServing } from "../workers/open_serving.ts";
 import type { Serving } from "../workers/serving.ts";
 import { censusOf } from "./census.ts";
 import type { Loaded } from "./load.ts";
@@ -22,6 +24,8 @@ export interface ServiceOptions {
   readonly discard?: () => Promise<void>;
   /** Where events go under a configuration. */
   readonly observerOf: (configuration: Configuration) => Observer;
+  /** Starts the threads of workers, if the configuration wants any. */
+  readonly startThread: StartThread;
   /** The proxy's clocks and timers; default: the machine's. */
   readonly clocks?: Omit<Surroundings, "observe">;
   /** Default: asks the disk. */
@@ -60,8 +64,9 @@ export class Service implements AsyncDisposable {
       const readAtMs = service.#wallClock();
       const loaded = service.#loaded = await service.#load();
       service.#observe = options.observerOf(loaded.configuration);
-      service.#serving = await Alone.open(loaded, {
+      service.#serving = await openServing(loaded, {
         observe: (event) => service.#observe(event),
+        startThread: options.startThread,
         ...options.clocks,
       });
       service.#triggers.follow(loaded.configuration, readAtMs);

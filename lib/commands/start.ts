@@ -59,6 +59,7 @@ async function openService(
       load: async (report, before) => await observation.prepare(await load(source, report, before)),
       discard: () => observation.discard(),
       observerOf: () => observation.adopt(),
+      startThread: (name) => new Worker(Deno.mainModule, { type: "module", name }),
     });
   } catch (error) {
     throw error instanceof CannotServe ? new StartError(error.message) : error;

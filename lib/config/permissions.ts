@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { addressesOf } from "../observe/admin_schema.ts";
 import { programOf } from "../token/schema.ts";
 import type { Configuration } from "./configuration.ts";
@@ -21,9 +22,11 @@ export type PermissionQuery = (descriptor: Deno.PermissionDescriptor) => Promise
 
 /** Everything the configuration will reach: addresses to listen on, issuers, backends, and files read at each reload. */
 export function requiredPermissions(configuration: Configuration): RequiredPermissions {
-  const { listen, issuers, backends, log, audit, admin } = configuration;
+  const { listen, issuers, backends, service, log, audit, admin } = configuration;
   const net = new Set<string>();
   const read = new Set<string>(configuration.files);
+  // Each worker reads the program once more.
+  if (service.workers !== 1) read.add(fileURLToPath(Deno.mainModule));
   const write = new Set<string>();
   const run = new Set<string>();
   for (const { host, port } of [listen.address, addressesOf(admin.address)].flat(2)) {

@@ -6,12 +6,21 @@ export interface Census {
   readonly sessions: Iterable<SessionTally>;
   /** By all sessions since the program started. */
   readonly carried: Iterable<CarriedTally>;
+  /** What is so of other threads than the main one, if there are any. */
+  readonly workers?: WorkersStanding;
   readonly keySets: Iterable<KeySetStanding>;
   readonly certificates: Iterable<CertificateStanding>;
 }
 
 /** What is so of connections. */
-export type ConnectionCensus = Pick<Census, "logins" | "sessions" | "carried">;
+export type ConnectionCensus = Pick<Census, "logins" | "sessions" | "carried" | "workers">;
+
+/** What is so of all workers together. */
+export interface WorkersStanding {
+  readonly heapBytes: number;
+  /** By how much their event loops were late, in seconds, each time that one was looked at since the last census. */
+  readonly lagsSeconds: readonly number[];
+}
 
 /** So many sessions at a backend that do the same. */
 export interface SessionTally {

@@ -99,6 +99,16 @@ function entryOfProxy(event: ProxyEvent): LogEntry {
         fields: { pause_ms: pauseMs, reason: cause instanceof Error ? cause.message : String(cause) },
       };
     }
+    case "worker_lost": {
+      const { worker, reason, connections, delayMs } = event;
+      return {
+        level: "error",
+        message: "a worker was lost, and its connections with it",
+        fields: { worker, reason, connections, restart_in_ms: delayMs },
+      };
+    }
+    case "worker_restarted":
+      return { level: "info", message: "a worker serves again", fields: { worker: event.worker } };
     case "issuer_keys_changed": {
       const { issuer, keys } = event;
       return { level: "info", message: "key set of an issuer changed", fields: { issuer, keys } };

@@ -51,8 +51,10 @@ export class Metrics implements Disposable {
 
   /** What Prometheus reads. */
   async text(): Promise<string> {
-    this.#standing.take(await this.#census());
-    takeProcessFigures(this.#metrics);
+    const census = await this.#census();
+    this.#standing.take(census);
+    takeProcessFigures(this.#metrics, census?.workers);
+    for (const seconds of census?.workers?.lagsSeconds ?? []) this.#metrics.eventLoopLag.observe(seconds);
     return await this.#set.text();
   }
 

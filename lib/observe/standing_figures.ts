@@ -1,5 +1,5 @@
 import { cpuUsage } from "node:process";
-import type { Census } from "./census.ts";
+import type { Census, WorkersStanding } from "./census.ts";
 import type { DeclaredMetrics } from "./metric_declarations.ts";
 
 /** Figures of what is, not of what happens: they are taken when somebody asks for them. */
@@ -43,11 +43,14 @@ export class StandingFigures {
 }
 
 /** What the system and the runtime say of this process. */
-export function takeProcessFigures({ cpuSeconds, residentMemory, heap }: DeclaredMetrics): void {
+export function takeProcessFigures(
+  { cpuSeconds, residentMemory, heap }: DeclaredMetrics,
+  workers?: WorkersStanding,
+): void {
   const { user, system } = cpuUsage();
   cpuSeconds.reset();
   cpuSeconds.inc((user + system) / 1e6);
   const { rss, heapTotal } = Deno.memoryUsage();
   residentMemory.set(rss);
-  heap.set(heapTotal);
+  heap.set(heapTotal + (workers?.heapBytes ?? 0));
 }

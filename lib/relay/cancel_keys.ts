@@ -36,8 +36,13 @@ export interface CancelDesk {
   find(claim: CancelClaim): Soon<Cancellable | undefined>;
 }
 
-/** Where the keys' randomness comes from: `crypto.getRandomValues`, or a test's. */
-export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => void;
+/** What keys are made of. */
+export interface CancelKeysOptions {
+  /** Where their randomness comes from; default: `crypto.getRandomValues`. */
+  readonly fillRandom?: (bytes: Uint8Array<ArrayBuffer>) => void;
+  /** Whether a process id may be issued here, where others issue keys too; default: any may. */
+  readonly isOurs?: (processId: number) => boolean;
+}
 
 // What protocol 3.0 has room for, and what PostgreSQL 18 sends on 3.2.
 const SECRET_LENGTH = 4;
@@ -51,11 +56,14 @@ const SECRET_LENGTH_3_2 = 32;
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
 export class CancelKeys implements CancelDesk {
-  readonly #fillRandom: FillRandom;
+  readonly #options: Required<CancelKeysOptions>;
   readonly #byProcessId = new Map<number, Entry>();
 
-  constructor(fillRandom: FillRandom = (bytes) => void crypto.getRandomValues(bytes)) {
-    this.#fillRandom = fillRandom;
+  constructor(
+    { fillRandom = (bytes) => void crypto.getRandomValues(bytes), isOurs = () => true }: CancelKeysOptions =
+      {},
+  ) {
+    this.#options = { fillRandom, isOurs };
   }
 
   /** How many sessions can be cancelled. */
@@ -66,7 +74,7 @@ export class CancelKeys implements CancelDesk {
   /** Makes the key of one session; a cancel must come from the session's own address (without its port) too. */
   issue(session: Cancellable, clientAddress: string, { minor }: ProtocolVersion): CancelKey {
     const secretKey = new Uint8Array(minor >= 2 ? SECRET_LENGTH_3_2 : SECRET_LENGTH);
-    this.#fillRandom(secretKey);
+    this.#options.fillRandom(secretKey);
     const processId = this.#unusedProcessId();
     this.#byProcessId.set(processId, { secretKey, session, clientAddress });
     return {
@@ -87,11 +95,12 @@ export class CancelKeys implements CancelDesk {
 
   #unusedProcessId(): number {
     const bytes = new Uint8Array(4);
+    const { fillRandom, isOurs } = this.#options;
     for (;;) {
-      this.#fillRandom(bytes);
+      fillRandom(bytes);
       // Clients print it as a signed number: keep it positive.
       const processId = new DataView(bytes.buffer).getInt32(0) & 0x7fffffff;
-      if (processId !== 0 && !this.#byProcessId.has(processId)) return processId;
+      if (processId !== 0 && isOurs(processId) && !this.#byProcessId.has(processId)) return processId;
     }
   }
 }

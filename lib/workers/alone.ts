@@ -1,7 +1,7 @@
 import { Limits } from "../limits/limits.ts";
 import { Proxy, type ProxyOptions } from "../proxy.ts";
 import { tokenDesk } from "../token_desk.ts";
-import type { Served, Serving } from "./serving.ts";
+import { type Served, type Serving, workersChanged } from "./serving.ts";
 
 /** What sees that a proxy runs, besides what it serves. */
 export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | "after" | "random">;
@@ -10,10 +10,12 @@ export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | 
 export class Alone implements Serving {
   readonly #limits: Limits;
   readonly #proxy: Proxy;
+  readonly #workers: number | "auto";
 
-  private constructor(proxy: Proxy, limits: Limits) {
+  private constructor(proxy: Proxy, { limits, workers }: { limits: Limits; workers: number | "auto" }) {
     this.#proxy = proxy;
     this.#limits = limits;
+    this.#workers = workers;
   }
 
   /**
@@ -25,7 +27,8 @@ export class Alone implements Serving {
     const { now = () => performance.now() } = surroundings;
     const limits = new Limits(configuration.limits, now);
     const tokens = tokenDesk(verifier, limits);
-    return new Alone(await Proxy.open({ ...surroundings, configuration, tokens, counts: limits }), limits);
+    const proxy = await Proxy.open({ ...surroundings, configuration, tokens, counts: limits });
+    return new Alone(proxy, { limits, workers: configuration.service.workers });
   }
 
   get addresses() {
@@ -46,6 +49,8 @@ export class Alone implements Serving {
   }
 
   async prepare({ configuration, verifier }: Served) {
+    // Those who are connected cannot move to other threads.
+    if (configuration.service.workers !== this.#workers) throw workersChanged();
     const tokens = tokenDesk(verifier, this.#limits);
     const { adopt, discard } = await this.#proxy.prepare({ configuration, tokens });
     return {

@@ -3,6 +3,7 @@
 // Chapter: https://man7.org/linux/man-pages/man7/socket.7.html, SO_REUSEPORT
 import type { Configuration } from "../config/configuration.ts";
 import type { ListenAddress } from "../listen_address.ts";
+import { CannotServe } from "../listening.ts";
 import type { ConnectionCensus } from "../observe/census.ts";
 import type { DrainOptions, PreparedChange } from "../proxy.ts";
 import type { Soon } from "../soon.ts";
@@ -15,6 +16,13 @@ export interface Served {
   readonly verifier: DeskVerifier;
   /** What the configuration was read from, for threads that have to read the same. */
   readonly inputs: ReadInputs;
+}
+
+/** Sessions cannot move from one thread to another. */
+export function workersChanged(): CannotServe {
+  return new CannotServe(
+    "service.workers has changed, which takes a restart: end the program and start it again",
+  );
 }
 
 /** Whoever serves clients. */

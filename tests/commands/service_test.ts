@@ -28,6 +28,7 @@ class Scene implements AsyncDisposable {
     const opening = Service.open({
       load: () => scene.#load(),
       observerOf: () => (event) => void scene.events.push(event),
+      startThread: () => assert.fail("no worker is wanted"),
     });
     scene.loads[0].resolve();
     scene.#service = await opening;

@@ -4,8 +4,7 @@ import plugin from "../../tools/lint_plugin.ts";
 const root = new URL("../../", import.meta.url);
 
 Deno.test.each([
-  ["main.ts", 'import { start } from "./lib/commands/start.ts";'],
-  ["main.ts", 'import config from "./deno.json" with { type: "json" };'],
+  ["main.ts", 'import { runCommandLine } from "./lib/commands/command_line.ts";'],
   ["lib/commands/start.ts", 'import { Alone } from "../workers/alone.ts";'],
   ["lib/commands/start.ts", 'import { load } from "../config/load.ts";'],
   ["lib/proxy.ts", 'import { runSession } from "./session.ts";'],

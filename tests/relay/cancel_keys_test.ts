@@ -44,7 +44,7 @@ Deno.test("S1 find() gives nothing after the session has ended", () => {
 Deno.test("issue() never gives two sessions one process id", () => {
   let draws = 0;
   // The first two draws of a process id are alike; the third is not.
-  const keys = new CancelKeys((bytes) => void bytes.fill(draws++ < 4 ? 7 : 8));
+  const keys = new CancelKeys({ fillRandom: (bytes) => void bytes.fill(draws++ < 4 ? 7 : 8) });
   const first = keys.issue(session, "127.0.0.1", { major: 3, minor: 0 }).keyData.processId;
   const second = keys.issue(session, "127.0.0.1", { major: 3, minor: 0 }).keyData.processId;
   assert.notEqual(first, second);

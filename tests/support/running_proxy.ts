@@ -7,6 +7,7 @@ import type { ProxyEvent, SessionEvent } from "../../lib/observe/events.ts";
 import type { ProxyOptions } from "../../lib/proxy.ts";
 import type { TokenEvent } from "../../lib/token/token_event.ts";
 import { TokenVerifier } from "../../lib/token/token_verifier.ts";
+import type { StartThread } from "../../lib/workers/member.ts";
 import { recording } from "../../lib/workers/read_inputs.ts";
 import { type Authority, createAuthority } from "./certificates.ts";
 import { OidcIssuer } from "./oidc_issuer.ts";
@@ -35,6 +36,8 @@ export interface ProxyScenario {
   readonly now?: () => number;
   /** The clock that limits go by, in milliseconds. */
   readonly uptime?: () => number;
+  /** What runs as a worker; default: the program. */
+  readonly startThread?: StartThread;
   /** The timers of sessions' ends. */
   readonly after?: ProxyOptions["after"];
 }
@@ -86,6 +89,7 @@ export class RunningProxy implements AsyncDisposable {
       await Service.open({
         load: (report) => load(directory.path, { issuer, scenario, report }),
         observerOf: () => (event) => void events.push(event),
+        startThread: scenario.startThread ?? startProgram,
         clocks: { now: scenario.uptime, wallClock: scenario.now, after: scenario.after },
       }),
     );
@@ -156,6 +160,11 @@ export class RunningProxy implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }
+}
+
+/** The program, as a worker. */
+export function startProgram(name: string): Worker {
+  return new Worker(new URL("../../main.ts", import.meta.url), { type: "module", name });
 }
 
 async function load(

@@ -1,0 +1,293 @@
+import { formatAddress } from "../address.ts";
+import type { Configuration } from "../config/configuration.ts";
+import { Limits } from "../limits/limits.ts";
+import type { ListenAddress } from "../listen_address.ts";
+import { CannotServe } from "../listening.ts";
+import type { ConnectionCensus } from "../observe/census.ts";
+import type { DrainOptions } from "../proxy.ts";
+import { Carried, together } from "../session_tallies.ts";
+import { startTimer } from "../timers.ts";
+import { type TokenDesk, tokenDesk } from "../token_desk.ts";
+import type { Surroundings } from "./alone.ts";
+import type { Assignment } from "./calls.ts";
+import { LineDown } from "./line.ts";
+import { Member, type StartThread } from "./member.ts";
+import { type Served, type Serving, workersChanged } from "./serving.ts";
+import { issuerOf } from "./shared_cancel_keys.ts";
+import { Turnstile } from "./turnstile.ts";
+
+/** What a {@link Crew} is made of. */
+export interface CrewOptions extends Surroundings {
+  readonly workers: number;
+  readonly startThread: StartThread;
+}
+
+/** The time until a worker that was lost is started anew, in milliseconds: it doubles while new ones do not last. */
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 30_000;
+
+/** A worker that has lasted so long, in milliseconds, was not lost because of what it began with. */
+const LASTING_MS = 60_000;
+
+/** A configuration that is served. */
+interface Current {
+  readonly configuration: Configuration;
+  readonly inputs: Served["inputs"];
+  readonly generation: number;
+}
+
+/**
+ * Several workers that act as one: each has an event loop and listens on the same addresses, and the system spreads the
+ * clients. What they share is here, in the main thread: who is connected and whose logins fail, keys and tokens.
+ *
+ * A worker that is lost takes its own sessions with it and no others, and is started anew.
+ */
+export class Crew implements Serving {
+  readonly #options: CrewOptions;
+  readonly #limits: Limits;
+  readonly #now: () => number;
+  readonly #after: NonNullable<Surroundings["after"]>;
+  readonly #members: (Member | null)[];
+  /** By generation: those whose logins may still be under way. */
+  readonly #tokens = new Map<number, TokenDesk>();
+  /** Whoever changes what workers serve, or how many there are, does so alone. */
+  readonly #turnstile = new Turnstile();
+  readonly #restarts = new Map<number, { readonly delayMs: number; readonly stop: () => void }>();
+  readonly #connections = new SharedArrayBuffer(8);
+  /** By sessions of workers that are gone. */
+  readonly #carried = new Carried();
+  #current: Current;
+  #ports: ReadonlyMap<string, number> = new Map();
+  #isEnding = false;
+
+  private constructor({ configuration, verifier, inputs }: Served, options: CrewOptions) {
+    const { workers, now = () => performance.now(), after = startTimer } = options;
+    this.#options = options;
+    this.#now = now;
+    this.#after = after;
+    this.#limits = new Limits(configuration.limits, now);
+    this.#members = new Array(workers).fill(null);
+    this.#current = { configuration, inputs, generation: 1 };
+    this.#tokens.set(1, tokenDesk(verifier, this.#limits));
+  }
+
+  /**
+   * Starts the workers, which begin to serve.
+   *
+   * @throws {CannotServe} when one of them cannot; then none does
+   */
+  static async open(served: Served, options: CrewOptions): Promise<Crew> {
+    const crew = new Crew(served, options);
+    try {
+      const [first, ...others] = crew.#members.keys();
+      // The first finds out whether the addresses are free, and which ports there are.
+      await crew.#start(first, { isFirst: true });
+      await Promise.all(others.map((index) => crew.#start(index)));
+      crew.#tellListening(crew.#ports);
+      return crew;
+    } catch (error) {
+      await crew.close();
+      throw error instanceof LineDown
+        ? new CannotServe(`a worker has failed while it started, please report this: ${error.message}`)
+        : error;
+    }
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#addressesOf(this.#current.configuration).map((address) => ({
+      ...address,
+      port: this.#ports.get(nameOf(address)) ?? address.port,
+    }));
+  }
+
+  get connectionCount(): number {
+    const { connections, unauthenticated } = this.#limits;
+    return connections.size + unauthenticated.size + unauthenticated.leavingCount;
+  }
+
+  get counted() {
+    const { connections, unauthenticated } = this.#limits;
+    return { connections: connections.size, unauthenticated: unauthenticated.size };
+  }
+
+  async census(): Promise<ConnectionCensus> {
+    const censuses = await Promise.all(this.#present.map((member) => member.census()));
+    const lost = { logins: 0, sessions: [], carried: this.#carried.entries };
+    const standings = censuses.map(({ workers }) => workers);
+    return {
+      ...together([lost, ...censuses]),
+      workers: {
+        heapBytes: standings.reduce((sum, { heapBytes }) => sum + heapBytes, 0),
+        lagsSeconds: standings.flatMap(({ lagsSeconds }) => lagsSeconds),
+      },
+    };
+  }
+
+  async prepare({ configuration, verifier, inputs }: Served) {
+    const leave = await this.#turnstile.enter();
+    const before = this.#current.generation;
+    const generation = before + 1;
+    const prepared: Member[] = [];
+    const ports = new Map(this.#ports);
+    const discard = () => {
+      for (const member of prepared) member.line.tell("discard", null);
+      this.#tokens.delete(generation);
+      leave();
+    };
+    try {
+      if (configuration.service.workers !== this.#current.configuration.service.workers) {
+        throw workersChanged();
+      }
+      this.#tokens.set(generation, tokenDesk(verifier, this.#limits));
+      for (const member of this.#present) {
+        const sharing = { isFirst: prepared.length === 0, ports };
+        const found = await answerOf(member.line.ask("prepare", { generation, inputs, sharing }));
+        // One that is lost will be started with whatever is served then.
+        if (found === null) continue;
+        prepared.push(member);
+        for (const [name, port] of found) ports.set(name, port);
+      }
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    const adopt = () => {
+      const known = this.#ports;
+      this.#limits.apply(configuration.limits);
+      this.#current = { configuration, inputs, generation };
+      const names = new Set(this.#addressesOf(configuration).map(nameOf));
+      this.#ports = new Map([...ports].filter(([name]) => names.has(name)));
+      const over = prepared.map((member) => answerOf(member.line.ask("adopt", null)));
+      this.#tellListening(new Map([...this.#ports].filter(([name]) => !known.has(name))));
+      leave();
+      return { loginsOver: Promise.all(over).then(() => this.#tokens.delete(before)) };
+    };
+    return { adopt, discard };
+  }
+
+  checkSessions(): void {
+    for (const { line } of this.#present) line.tell("checkSessions", null);
+  }
+
+  async drain({ graceMs, delayMs, signal }: DrainOptions): Promise<{ readonly cut: number }> {
+    const { observe } = this.#options;
+    this.#endRestarts();
+    observe({ kind: "draining", sessions: this.connectionCount, graceMs, delayMs });
+    const hurry = () => this.#present.forEach(({ line }) => line.tell("hurry", null));
+    if (signal?.aborted) hurry();
+    signal?.addEventListener("abort", hurry, { once: true });
+    const results = await Promise.all(
+      this.#present.map(({ line }) => answerOf(line.ask("drain", { graceMs, delayMs }))),
+    );
+    const cut = results.reduce((sum, result) => sum + (result?.cut ?? 0), 0);
+    observe({ kind: "drained", sessionsCut: cut });
+    return { cut };
+  }
+
+  async close(): Promise<void> {
+    this.#endRestarts();
+    await Promise.all(this.#present.map(async (member) => {
+      await answerOf(member.line.ask("close", null));
+      member.end("the proxy has ended");
+    }));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #present(): readonly Member[] {
+    return this.#members.filter((member) => member !== null);
+  }
+
+  async #start(index: number, { isFirst = false } = {}): Promise<void> {
+    const { observe, startThread, workers } = this.#options;
+    const member = new Member({
+      index,
+      startThread,
+      limits: this.#limits,
+      tokensOf: (generation) => this.#tokens.get(generation) ?? this.#tokens.get(this.#current.generation)!,
+      observe,
+      now: this.#now,
+      lineTo: ({ processId }) => this.#members[issuerOf(processId, { of: workers })]?.line,
+      lost: (member, reason) => this.#lost(member, reason),
+    });
+    this.#members[index] = member;
+    const { inputs, generation } = this.#current;
+    const assignment: Assignment = { inputs, generation, sharing: { isFirst, ports: this.#ports } };
+    const membership = { index, of: workers, connections: this.#connections };
+    await member.ready;
+    const ports = await member.line.ask("open", { assignment, membership });
+    if (isFirst) this.#ports = ports;
+  }
+
+  #lost(member: Member, reason: string): void {
+    const { index, startedMs, lastCensus } = member;
+    this.#members[index] = null;
+    for (const sum of lastCensus.carried) this.#carried.add(sum);
+    if (this.#isEnding) return;
+    const before = this.#restarts.get(index)?.delayMs ?? 0;
+    const hasLasted = this.#now() - startedMs >= LASTING_MS;
+    const delayMs = hasLasted || before === 0 ? FIRST_DELAY_MS : Math.min(before * 2, LONGEST_DELAY_MS);
+    const connections = [...lastCensus.sessions].reduce((sum, { count }) => sum + count, lastCensus.logins);
+    this.#options.observe({ kind: "worker_lost", worker: index + 1, reason, connections, delayMs });
+    const stop = this.#after(delayMs, () => void this.#restart(index));
+    this.#restarts.set(index, { delayMs, stop });
+  }
+
+  async #restart(index: number): Promise<void> {
+    const leave = await this.#turnstile.enter();
+    try {
+      if (this.#isEnding) return;
+      await this.#start(index);
+      this.#options.observe({ kind: "worker_restarted", worker: index + 1 });
+    } catch (error) {
+      // One that is lost while it starts has been seen to already.
+      if (!(error instanceof LineDown)) this.#giveUp(index, error);
+    } finally {
+      leave();
+    }
+  }
+
+  /** It runs, and cannot serve: an address may be taken by now. It is tried again like one that is lost. */
+  #giveUp(index: number, error: unknown): void {
+    const member = this.#members[index];
+    const reason = error instanceof Error ? error.message : String(error);
+    member?.end(reason);
+    if (member) this.#lost(member, reason);
+  }
+
+  #endRestarts(): void {
+    this.#isEnding = true;
+    for (const { stop } of this.#restarts.values()) stop();
+  }
+
+  #addressesOf({ listen }: Configuration): readonly ListenAddress[] {
+    return [listen.address].flat();
+  }
+
+  #tellListening(ports: ReadonlyMap<string, number>): void {
+    const { configuration } = this.#current;
+    const isTlsOffered = configuration.listen.tls !== undefined;
+    for (const address of this.#addressesOf(configuration)) {
+      const port = ports.get(nameOf(address));
+      if (port === undefined) continue;
+      this.#options.observe({ kind: "listening", address: formatAddress(address.host, port), isTlsOffered });
+    }
+  }
+}
+
+/** An address as the configuration has it. */
+function nameOf({ host, port }: ListenAddress): string {
+  return formatAddress(host, port);
+}
+
+/** The answer, or `null` when whoever was asked is gone. */
+async function answerOf<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof LineDown) return null;
+    throw error;
+  }
+}

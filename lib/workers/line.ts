@@ -1,0 +1,144 @@
+import { type PackedError, packError, unpackError } from "./parcel.ts";
+
+/** Where messages go to another thread and come from it: a `Worker`, or what a worker has for its own. */
+export interface Port {
+  postMessage(message: unknown): void;
+  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+}
+
+/** What one end may be asked, by name; all of it plain data. `signal` aborts when the answer is not waited for any more. */
+// deno-lint-ignore no-explicit-any
+export type Calls = { readonly [name: string]: (about: any, signal: AbortSignal) => unknown };
+
+type About<Call extends Calls[string]> = Parameters<Call>[0];
+type Answer<Call extends Calls[string]> = Awaited<ReturnType<Call>>;
+
+/** What passes on a line. */
+type Message =
+  | { readonly kind: "ask"; readonly id: number; readonly call: string; readonly about: unknown }
+  | { readonly kind: "tell"; readonly call: string; readonly about: unknown }
+  | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "failure"; readonly id: number; readonly error: PackedError }
+  | { readonly kind: "nevermind"; readonly id: number };
+
+/** A question on its way. */
+interface Asked {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The other end is gone, and answers nothing any more. */
+export class LineDown extends Error {
+  override readonly name = "LineDown";
+}
+
+/** A line between two threads: each end may ask the other, or tell it something. What is said first arrives first. */
+export class Line<Theirs extends Calls> {
+  readonly #port: Port;
+  readonly #ours: Calls;
+  readonly #asked = new Map<number, Asked>();
+  /** What we were asked and have not answered. */
+  readonly #answering = new Map<number, AbortController>();
+  #lastId = 0;
+  #isDown = false;
+
+  /** `ours` is what the other end may ask. */
+  constructor(port: Port, ours: Calls) {
+    this.#port = port;
+    this.#ours = ours;
+    port.addEventListener("message", ({ data }) => this.#take(data as Message));
+  }
+
+  /**
+   * Asks the other end.
+   *
+   * @throws what the call throws there, as far as it can be packed
+   * @throws {LineDown} when the other end is gone
+   * @throws the signal's reason when it aborts before
+   */
+  ask<Name extends keyof Theirs & string>(
+    call: Name,
+    about: About<Theirs[Name]>,
+    signal?: AbortSignal,
+  ): Promise<Answer<Theirs[Name]>> {
+    if (this.#isDown) return Promise.reject(new LineDown("the other thread is gone"));
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = ++this.#lastId;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const abort = () => {
+      this.#asked.delete(id);
+      this.#post({ kind: "nevermind", id });
+      reject(signal!.reason);
+    };
+    const settled = () => signal?.removeEventListener("abort", abort);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#asked.set(id, {
+      resolve: (value) => {
+        settled();
+        resolve(value);
+      },
+      reject: (error) => {
+        settled();
+        reject(error);
+      },
+    });
+    this.#post({ kind: "ask", id, call, about });
+    return promise as Promise<Answer<Theirs[Name]>>;
+  }
+
+  /** Tells the other end something that is not answered. */
+  tell<Name extends keyof Theirs & string>(call: Name, about: About<Theirs[Name]>): void {
+    this.#post({ kind: "tell", call, about });
+  }
+
+  /** The other end is gone: whoever waits for an answer hears of it, and whoever answers need not go on. */
+  hangUp(why: string): void {
+    this.#isDown = true;
+    const waiting = [...this.#asked.values()];
+    this.#asked.clear();
+    for (const { reject } of waiting) reject(new LineDown(why));
+    for (const answering of this.#answering.values()) answering.abort(new LineDown(why));
+    this.#answering.clear();
+  }
+
+  #post(message: Message): void {
+    if (!this.#isDown) this.#port.postMessage(message);
+  }
+
+  #take(message: Message): void {
+    switch (message.kind) {
+      case "ask":
+        return void this.#answer(message);
+      case "tell":
+        return void this.#ours[message.call](message.about, NEVER);
+      case "answer":
+        return this.#settle(message.id, ({ resolve }) => resolve(message.value));
+      case "failure":
+        return this.#settle(message.id, ({ reject }) => reject(unpackError(message.error)));
+      case "nevermind":
+        this.#answering.get(message.id)?.abort(new LineDown("nobody waits for the answer any more"));
+        this.#answering.delete(message.id);
+    }
+  }
+
+  async #answer({ id, call, about }: Message & { kind: "ask" }): Promise<void> {
+    const answering = new AbortController();
+    this.#answering.set(id, answering);
+    try {
+      const value = await this.#ours[call](about, answering.signal);
+      this.#post({ kind: "answer", id, value });
+    } catch (error) {
+      this.#post({ kind: "failure", id, error: packError(error) });
+    } finally {
+      this.#answering.delete(id);
+    }
+  }
+
+  #settle(id: number, settle: (asked: Asked) => void): void {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (asked !== undefined) settle(asked);
+  }
+}
+
+const NEVER = new AbortController().signal;
