@@ -152,32 +152,8 @@ export class Relay {
   async #carryFromClient(): Promise<void> {
     const { fromClient } = this.#options;
     try {
-      for (
-        let chunk = await first(fromClient, this.#client);
-        chunk !== null;
-        chunk = await this.#client.read()
-      ) {
-        // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and
-        // lose our last words on their way.
-        if (this.#ending.hasBegun) continue;
-        if (this.#departure?.isHoldingBack) {
-          await this.#carryWhatIsNeeded(chunk, this.#departure);
-          continue;
-        }
-        if (!this.#walkOver(chunk, this.#clientWalk)) continue;
-        if (this.#cancelling?.isDelivering) {
-          await this.#cancelling.untilDelivered();
-          if (this.#ending.hasBegun) continue;
-        }
-        this.#bytesIn += chunk.length;
-        // Awaited here and not in a function of its own: a promise more for each chunk is felt.
-        try {
-          await this.#backend.write(this.#mustCopyIn ? chunk.slice() : chunk);
-        } catch (error) {
-          ignoreBroken(error);
-        }
-        if (this.#departure !== null) this.#departure.check();
-      }
+      if (fromClient.length > 0) await this.#takeFromClient(fromClient);
+      await this.#client.readAll((chunk) => this.#takeFromClient(chunk));
       this.#ending.clientEnded();
     } catch (error) {
       this.#ending.clientGone(error);
@@ -187,35 +163,72 @@ export class Relay {
   async #carryFromBackend(): Promise<void> {
     const { fromBackend } = this.#options;
     try {
-      for (
-        let chunk = await first(fromBackend, this.#backend);
-        chunk !== null;
-        chunk = await this.#backend.read()
-      ) {
-        // Behind our last words nothing may come.
-        if (this.#ending.hasSaidFarewell) continue;
-        if (this.#notice !== null) {
-          const told = this.#walkWithNotice(chunk, this.#notice);
-          if (told === null) continue;
-          chunk = told;
-        } else if (!this.#walkOver(chunk, this.#backendWalk)) continue;
-        this.#bytesOut += chunk.length;
-        this.#isDelivering = true;
-        if (this.#departure !== null) this.#departure.check();
-        try {
-          await this.#client.write(this.#mustCopyOut ? chunk.slice() : chunk);
-        } catch (error) {
-          ignoreBroken(error);
-          // While the backend takes nothing, the client is not read: then only this shows that it is gone.
-          this.#ending.clientGone(error);
-        }
-        this.#isDelivering = false;
-        if (this.#departure !== null) this.#departure.check();
-      }
+      if (fromBackend.length > 0) await this.#takeFromBackend(fromBackend);
+      await this.#backend.readAll((chunk) => this.#takeFromBackend(chunk));
       this.#ending.backendGone();
     } catch (error) {
       this.#ending.backendGone(error);
     }
+  }
+
+  #takeFromClient(chunk: Uint8Array): Promise<void> | null {
+    // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
+    // our last words on their way.
+    if (this.#ending.hasBegun) return null;
+    if (this.#departure?.isHoldingBack) return this.#carryWhatIsNeeded(chunk, this.#departure);
+    if (!this.#walkOver(chunk, this.#clientWalk)) return null;
+    if (this.#cancelling?.isDelivering) return this.#sendToBackendLater(chunk, this.#cancelling);
+    return this.#sendToBackend(chunk);
+  }
+
+  #sendToBackend(chunk: Uint8Array): Promise<void> | null {
+    this.#bytesIn += chunk.length;
+    const sent = this.#backend.send(this.#mustCopyIn ? chunk.slice() : chunk);
+    if (sent !== null) return this.#untilBackendTakesMore(sent);
+    if (this.#departure !== null) this.#departure.check();
+    return null;
+  }
+
+  async #sendToBackendLater(chunk: Uint8Array, cancelling: Cancelling): Promise<void> {
+    await cancelling.untilDelivered();
+    if (!this.#ending.hasBegun) await this.#sendToBackend(chunk);
+  }
+
+  async #untilBackendTakesMore(sent: Promise<void>): Promise<void> {
+    try {
+      await sent;
+    } catch (error) {
+      ignoreBroken(error);
+    }
+    if (this.#departure !== null) this.#departure.check();
+  }
+
+  #takeFromBackend(chunk: Uint8Array): Promise<void> | null {
+    // Behind our last words nothing may come.
+    if (this.#ending.hasSaidFarewell) return null;
+    let bytes: Uint8Array | null = chunk;
+    if (this.#notice !== null) bytes = this.#walkWithNotice(chunk, this.#notice);
+    else if (!this.#walkOver(chunk, this.#backendWalk)) return null;
+    if (bytes === null) return null;
+    this.#bytesOut += bytes.length;
+    const sent = this.#client.send(this.#mustCopyOut ? bytes.slice() : bytes);
+    if (sent !== null) return this.#untilClientTakesMore(sent);
+    if (this.#departure !== null) this.#departure.check();
+    return null;
+  }
+
+  async #untilClientTakesMore(sent: Promise<void>): Promise<void> {
+    this.#isDelivering = true;
+    if (this.#departure !== null) this.#departure.check();
+    try {
+      await sent;
+    } catch (error) {
+      ignoreBroken(error);
+      // While the backend takes nothing, the client is not read: then only this shows that it is gone.
+      this.#ending.clientGone(error);
+    }
+    this.#isDelivering = false;
+    if (this.#departure !== null) this.#departure.check();
   }
 
   /** Passes on of a chunk what finishes what is under way. The rest waits, and no more is read, until that needs it too. */
@@ -279,9 +292,4 @@ export class Relay {
   #cancels(): Cancelling {
     return this.#cancelling ??= new Cancelling(this.activity, this.#options.sendCancel);
   }
-}
-
-/** What was read ahead goes first. */
-function first(readAhead: Uint8Array, stream: ByteStream): Promise<Uint8Array | null> {
-  return readAhead.length > 0 ? Promise.resolve(readAhead) : stream.read();
 }

@@ -34,11 +34,14 @@ export class StreamBroken extends Error {
   }
 }
 
+/** What is done with a chunk; a promise where no more may come before that has settled. */
+export type TakeChunk = (chunk: Uint8Array) => Promise<void> | null;
+
 /**
  * A two-way stream of bytes with back-pressure and half-close: TCP, TLS or memory.
  *
- * One reader and one writer at a time. It is pulled, not pushed: who does not read slows the peer down by TCP's own window,
- * and who awaits `write` is slowed down by the peer.
+ * One reader and one writer at a time. Who does not read slows the peer down by TCP's own window, and who awaits `write` is
+ * slowed down by the peer.
  */
 export interface ByteStream extends Disposable {
   /** Whose connection it is: the other end, or who that one has come for, once its PROXY header has said so. */
@@ -62,11 +65,22 @@ export interface ByteStream extends Disposable {
   read(): Promise<Uint8Array | null>;
 
   /**
+   * Gives every chunk to `take`, up to the peer's last byte, and then settles: as reading one after the other, without a
+   * promise for each. One that is lent is good until what `take` has returned is settled.
+   *
+   * @throws {StreamBroken} when it breaks, or is let go by `destroy`; and whatever `take` throws
+   */
+  readAll(take: TakeChunk): Promise<void>;
+
+  /**
    * Sends bytes; settles when it takes more.
    *
    * @throws {StreamBroken} when it breaks, or is let go by `destroy`
    */
   write(bytes: Uint8Array): Promise<void>;
+
+  /** As `write`; `null` where there is nothing to wait for. */
+  send(bytes: Uint8Array): Promise<void> | null;
 
   /** Sends what is queued, then our end: the peer may still send. Settles when all of it has left, or the stream is gone. */
   end(): Promise<void>;

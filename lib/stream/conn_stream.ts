@@ -1,5 +1,5 @@
 import { plainAddress } from "../address.ts";
-import { type ByteStream, type PeerAddress, StreamBroken } from "./byte_stream.ts";
+import { type ByteStream, type PeerAddress, StreamBroken, type TakeChunk } from "./byte_stream.ts";
 
 /** A read buffer begins small, because an idle session holds one each way; it grows while reads come back full. */
 const SMALL_BUFFER = 4 * 1024;
@@ -43,6 +43,27 @@ export class ConnStream implements ByteStream {
     } catch (cause) {
       throw new StreamBroken(cause);
     }
+  }
+
+  async readAll(take: TakeChunk): Promise<void> {
+    for (;;) {
+      const buffer = this.#buffer;
+      let length: number | null;
+      // As in `read`, and not by it: a promise more for each chunk is felt.
+      try {
+        length = await this.#conn.read(buffer);
+      } catch (cause) {
+        throw new StreamBroken(cause);
+      }
+      if (length === null) return;
+      this.#fitBuffer(length);
+      const taken = take(length === buffer.length ? buffer : buffer.subarray(0, length));
+      if (taken !== null) await taken;
+    }
+  }
+
+  send(bytes: Uint8Array): Promise<void> {
+    return this.write(bytes);
   }
 
   write(bytes: Uint8Array): Promise<void> {

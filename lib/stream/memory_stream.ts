@@ -1,4 +1,4 @@
-import { type ByteStream, type PeerAddress, StreamBroken } from "./byte_stream.ts";
+import { type ByteStream, type PeerAddress, StreamBroken, type TakeChunk } from "./byte_stream.ts";
 
 /** Bytes one end may leave unread before the other's `write` waits. */
 export const CAPACITY = 16 * 1024;
@@ -30,8 +30,16 @@ class MemoryStream implements ByteStream {
     return this.#incoming.read();
   }
 
+  async readAll(take: TakeChunk): Promise<void> {
+    for (let chunk = await this.read(); chunk !== null; chunk = await this.read()) await take(chunk);
+  }
+
   write(bytes: Uint8Array): Promise<void> {
     return this.#outgoing.write(bytes);
+  }
+
+  send(bytes: Uint8Array): Promise<void> {
+    return this.write(bytes);
   }
 
   end(): Promise<void> {

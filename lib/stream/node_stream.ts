@@ -1,7 +1,13 @@
 import type { Socket } from "node:net";
 import { type DetailedPeerCertificate, TLSSocket } from "node:tls";
 import { plainAddress } from "../address.ts";
-import { type ByteStream, type PeerAddress, StreamBroken, type TlsDetails } from "./byte_stream.ts";
+import {
+  type ByteStream,
+  type PeerAddress,
+  StreamBroken,
+  type TakeChunk,
+  type TlsDetails,
+} from "./byte_stream.ts";
 
 /** Without traffic for so long, TCP itself asks whether the peer is still there, in milliseconds. */
 export const KEEP_ALIVE_MS = 60_000;
@@ -27,6 +33,8 @@ export class NodeStream implements ByteStream {
   /** What arrived and was not read yet; the socket is paused while there is any. */
   #unread: Uint8Array[] = [];
   #reader: PromiseWithResolvers<Uint8Array | null> | null = null;
+  /** Who takes every chunk as it comes. */
+  #taker: Taker | null = null;
   #writer: PromiseWithResolvers<void> | null = null;
   #error: Error | null = null;
   #hasEnded = false;
@@ -65,10 +73,21 @@ export class NodeStream implements ByteStream {
     return this.#reader.promise;
   }
 
+  readAll(take: TakeChunk): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#taker = { take, resolve, reject, isPausing: false };
+    this.#giveOn();
+    return promise;
+  }
+
   write(bytes: Uint8Array): Promise<void> {
+    return this.send(bytes) ?? WRITTEN;
+  }
+
+  send(bytes: Uint8Array): Promise<void> | null {
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
     // Deno 2.9 fails with EPERM when nothing is written inside TLS.
-    if (bytes.length === 0 || this.#socket.write(bytes)) return WRITTEN;
+    if (bytes.length === 0 || this.#socket.write(bytes)) return null;
     // Last words may be written while another write waits: both wait for the same.
     this.#writer ??= Promise.withResolvers();
     return this.#writer.promise;
@@ -120,7 +139,42 @@ export class NodeStream implements ByteStream {
     handleOf(this.#carrier)?.readStart();
   }
 
+  /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
+  #giveOn(): void {
+    const taker = this.#taker!;
+    taker.isPausing = false;
+    while (!taker.isPausing) {
+      const chunk = this.#unread.shift();
+      if (chunk !== undefined) this.#give(chunk, taker);
+      else if (this.#hasEnded) return this.#leaveTaker();
+      else if (this.#isClosed) return this.#leaveTaker(new StreamBroken(this.#error));
+      else return void (this.#socket.isPaused() && this.#resume());
+      if (this.#taker === null) return;
+    }
+  }
+
+  #give(chunk: Uint8Array, taker: Taker): void {
+    try {
+      const taken = taker.take(chunk);
+      if (taken === null) return;
+      taker.isPausing = true;
+      this.#pause();
+      taken.then(() => this.#giveOn(), (error) => this.#leaveTaker(error));
+    } catch (error) {
+      this.#leaveTaker(error);
+    }
+  }
+
+  #leaveTaker(error?: unknown): void {
+    const taker = this.#taker;
+    this.#taker = null;
+    if (error === undefined) taker?.resolve();
+    else taker?.reject(error);
+  }
+
   readonly #onData = (chunk: Uint8Array): void => {
+    const taker = this.#taker;
+    if (taker !== null && !taker.isPausing) return this.#give(chunk, taker);
     const reader = this.#reader;
     if (reader === null) {
       this.#unread.push(chunk);
@@ -135,6 +189,7 @@ export class NodeStream implements ByteStream {
     this.#hasEnded = true;
     this.#reader?.resolve(null);
     this.#reader = null;
+    if (this.#taker?.isPausing === false) this.#leaveTaker();
   };
 
   readonly #onDrain = (): void => {
@@ -152,7 +207,17 @@ export class NodeStream implements ByteStream {
     this.#reader?.reject(broken);
     this.#writer?.reject(broken);
     this.#reader = this.#writer = null;
+    if (this.#taker?.isPausing === false) this.#leaveTaker(broken);
   };
+}
+
+/** Who takes every chunk as it comes, and what is told at the end. */
+interface Taker {
+  readonly take: TakeChunk;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  /** It has asked for no more for now. */
+  isPausing: boolean;
 }
 
 /** The socket of a stream that can go on inside TLS, with `bytes` and all that was not read in front of it. */
