@@ -37,7 +37,7 @@ const DEFAULT_EFFORT: Effort = {
   logins: 10_000,
   storm: 500,
 };
-const QUICK_EFFORT: Effort = { rounds: 1, seconds: 1, sessions: [300], logins: 1_000, storm: 100 };
+const QUICK_EFFORT: Effort = { rounds: 1, seconds: 1, sessions: [600], logins: 1_000, storm: 100 };
 
 interface Options extends Partial<Effort> {
   readonly quick: boolean;
@@ -118,7 +118,7 @@ const program = new Command("bench")
   .option("--sessions <n,…>", "numbers of idle sessions to open (default: 1000,5000)", wholeNumbers)
   .option("--logins <n>", "how many in a row, for growth (default: 10000)", wholeNumber)
   .option("--storm <n>", "how many log in at once, for scale (default: 500)", wholeNumber)
-  .option("--quick", "one round, one second, 300 sessions, 1000 logins, a storm of 100", false)
+  .option("--quick", "one round, one second, 600 sessions, 1000 logins, a storm of 100", false)
   .option("--only <measures>", `of ${Object.keys(MEASURES).join(",")}`, measureNames, Object.keys(MEASURES))
   .option("--through <names>", "only contenders whose names begin so: direct,PgBouncer,proxy", listed)
   .option("--json <file>", "write every figure of every round to a file")

@@ -39,6 +39,8 @@ export type Kind = "direct" | "peer" | "proxy" | "floor";
 export interface Contender {
   readonly name: string;
   readonly kind: Kind;
+  /** How many event loops share its work. */
+  readonly loops: number;
   /** How clients can come to it. */
   readonly transports: readonly Transport[];
   /** Starts it, without waiting until it serves; it ends with the stack. */
@@ -49,19 +51,20 @@ export interface Contender {
 export interface Running extends Entrance {
   readonly name: string;
   readonly kind: Kind;
+  readonly loops: number;
   readonly transport: Transport;
 }
 
 /** Starts a contender and waits until it serves. */
 export async function start(
   { authorityPem }: Stage,
-  { contender: { name, kind, launch }, transport, resources }: {
+  { contender: { name, kind, loops, launch }, transport, resources }: {
     readonly contender: Contender;
     readonly transport: Transport;
     readonly resources: AsyncDisposableStack;
   },
 ): Promise<Running> {
-  const running = { ...await launch(transport, resources), name, kind, transport };
+  const running = { ...await launch(transport, resources), name, kind, loops, transport };
   for (const program of running.programs) await program.ready(() => tryOut(running, authorityPem));
   return running;
 }

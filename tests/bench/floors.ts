@@ -35,6 +35,7 @@ function floor(
   return {
     name: `floor ${name}`,
     kind: "floor",
+    loops: 1,
     transports: [transport],
     launch(_transport, resources) {
       const port = freePort();

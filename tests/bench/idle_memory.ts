@@ -9,13 +9,16 @@ import { spreadOf } from "./statistics.ts";
 import { number } from "./table.ts";
 import { TARGETS } from "./targets.ts";
 
-/** Sessions opened and closed first: the compiler's and the allocator's share is not that of a session. */
-const WARM_UP_SESSIONS = 200;
+/**
+ * Sessions that are there first: the compiler's and the allocator's share is not that of a session. They stay, since those
+ * that follow would get the memory of any that had left.
+ */
+const FIRST_SESSIONS = 200;
 
 /** Resident memory of a program, in bytes. */
 interface Grown {
   readonly atStart: number;
-  /** Once the sessions of the warm-up have come and gone. */
+  /** With the first sessions. */
   readonly before: number;
   readonly withThem: number;
   readonly perSession: number;
@@ -56,8 +59,8 @@ function isMeasured({ kind, name, transports }: Contender): boolean {
   return transports.includes("TLS") && kind !== "direct" && (kind !== "floor" || name.endsWith(IDLE_FLOOR));
 }
 
-function isPrincipal({ kind, name }: Contender): boolean {
-  return kind === "floor" || name === PGBOUNCER || (kind === "proxy" && !name.endsWith("workers=2"));
+function isPrincipal({ kind, name, loops }: Contender): boolean {
+  return kind === "floor" || name === PGBOUNCER || (kind === "proxy" && loops === 1);
 }
 
 /** What a new program has grown by at each number of sessions. */
@@ -66,19 +69,16 @@ async function climb(stage: Stage, contender: Contender, counts: readonly number
   const running = await start(stage, { contender, transport: "TLS", resources });
   const residentBytes = async () => (await usageOf(running.programs)).residentBytes;
   const atStart = await residentBytes();
-  {
-    await using warmUp = new IdleSessions(stage, running);
-    await warmUp.growTo(WARM_UP_SESSIONS);
-  }
+  await using sessions = new IdleSessions(stage, running);
+  await sessions.growTo(FIRST_SESSIONS);
   await settle();
   const before = await residentBytes();
-  await using sessions = new IdleSessions(stage, running);
   const grown: Grown[] = [];
   for (const count of counts) {
     await sessions.growTo(count);
     await settle();
     const withThem = await residentBytes();
-    grown.push({ atStart, before, withThem, perSession: (withThem - before) / count });
+    grown.push({ atStart, before, withThem, perSession: (withThem - before) / (count - FIRST_SESSIONS) });
   }
   return grown;
 }
@@ -91,8 +91,8 @@ function tell(report: Bench["report"], sessions: number, series: readonly Series
       return {
         "through": running.name,
         "at start, MB": number(spread(results, "atStart").median / 1e6, 1),
-        "before, MB": number(spread(results, "before").median / 1e6, 1),
-        "with them, MB": number(spread(results, "withThem").median / 1e6, 1),
+        [`with ${FIRST_SESSIONS}, MB`]: number(spread(results, "before").median / 1e6, 1),
+        [`with ${sessions}, MB`]: number(spread(results, "withThem").median / 1e6, 1),
         "kB a session": number(median / 1e3, 1),
         "least–most": `${number(least / 1e3, 1)}–${number(most / 1e3, 1)}`,
       };

@@ -7,7 +7,7 @@ import { type Stage, untilAllHaveLeft } from "./stage.ts";
 const AT_ONCE = 8;
 
 /** How long everything lies still before memory is read, in milliseconds. */
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_000;
 
 /** Files that a program has open besides its sessions. */
 const OTHER_FILES = 500;

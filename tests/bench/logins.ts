@@ -1,13 +1,13 @@
 import { type Contender, type Running, withAll } from "./contender.ts";
 import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
 import { pgbench, type PgbenchResult } from "./pgbench.ts";
+import { pgbenchColumns } from "./pgbench_figures.ts";
 import { pgbouncer } from "./pgbouncer.ts";
 import { inRounds, named } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
 import { median, ratiosByRound } from "./statistics.ts";
 import { number } from "./table.ts";
 import { TARGETS } from "./targets.ts";
-import { pgbenchColumns } from "./throughput.ts";
 
 const CLIENTS = 4;
 
@@ -57,10 +57,11 @@ function loginContenders(stage: Stage, contenders: readonly Contender[]): Conten
   );
 }
 
-/** Who takes tokens is measured with each algorithm, and with each way to present them. */
+/** Who takes tokens is measured with each algorithm, and with each way to present them; on one event loop. */
 function byToken(running: Running): Running[] {
   if (running.tokens === undefined) return [running];
-  return Object.entries(running.tokens).map(([way, credentials]) => ({
+  const ways = Object.entries(running.tokens);
+  return (running.loops === 1 ? ways : ways.slice(0, 1)).map(([way, credentials]) => ({
     ...running,
     name: `${running.name}, ${way}`,
     credentials,

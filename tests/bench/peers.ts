@@ -17,6 +17,7 @@ export function direct({ cluster }: Stage): Contender {
   return {
     name: "direct",
     kind: "direct",
+    loops: 1,
     transports: ["plain", "TLS", "sslnegotiation=direct"],
     launch: () =>
       Promise.resolve({
@@ -36,6 +37,7 @@ export function haproxy(stage: Stage): Contender {
   return {
     name: "haproxy",
     kind: "peer",
+    loops: 1,
     transports: ["plain", "TLS", "sslnegotiation=direct"],
     async launch(transport, resources) {
       const port = freePort();
@@ -75,6 +77,7 @@ export function stunnel(stage: Stage): Contender {
   return {
     name: "stunnel",
     kind: "peer",
+    loops: 1,
     transports: ["TLS"],
     async launch(_transport, resources) {
       const port = freePort();

@@ -24,6 +24,7 @@ export function pgbouncer(
   return {
     name,
     kind: "peer",
+    loops: processes,
     transports: ["plain", "TLS"],
     async launch(transport, resources) {
       const port = freePort();

@@ -19,6 +19,7 @@ export function proxyProgram(stage: Stage, options: ProxyOptions): Contender {
   return {
     name: workers === undefined ? variant.name : `${variant.name} workers=${workers}`,
     kind: "proxy",
+    loops: workers ?? 1,
     transports: ["plain", "TLS", "sslnegotiation=direct"],
     async launch(transport, resources) {
       const [port, adminPort] = [freePort(), freePort()];

@@ -1,9 +1,9 @@
 import { type Contender, type Transport, withAll } from "./contender.ts";
 import { type Bench, PGBOUNCER, PROXY, PROXY_OF_TWO } from "./measure.ts";
 import { pgbench, type PgbenchResult } from "./pgbench.ts";
+import { cpuOf, latencyColumns, latencyOf, pgbenchColumns, tpsOf } from "./pgbench_figures.ts";
 import { inRounds, named, type Series } from "./rounds.ts";
-import { differencesByRound, median, ratiosByRound, spreadOf } from "./statistics.ts";
-import { number, type Row } from "./table.ts";
+import { differencesByRound, median, ratiosByRound } from "./statistics.ts";
 import { TARGETS } from "./targets.ts";
 import { tableOfTls } from "./tls_view.ts";
 import { hasLibpq18 } from "./tools.ts";
@@ -12,25 +12,37 @@ import { hasLibpq18 } from "./tools.ts";
 interface Cell {
   readonly protocol: "prepared" | "simple";
   readonly clients: number;
-  /** With everybody, for as long as was asked for; else with PgBouncer and the proxy only, for half as long. */
-  readonly isFull: boolean;
+  readonly who: "everyone" | "principals";
 }
 
-const CELLS: readonly Cell[] = [
-  { protocol: "prepared", clients: 1, isFull: true },
-  { protocol: "prepared", clients: 8, isFull: true },
-  { protocol: "prepared", clients: 32, isFull: true },
-  { protocol: "simple", clients: 1, isFull: false },
-  { protocol: "simple", clients: 8, isFull: false },
-  { protocol: "simple", clients: 32, isFull: false },
+/** What there is a target for, or nearly, is measured with everybody; the rest for half as long, with few. */
+const PLAIN_CELLS: readonly Cell[] = [
+  { protocol: "prepared", clients: 8, who: "everyone" },
+  { protocol: "prepared", clients: 1, who: "principals" },
+  { protocol: "prepared", clients: 32, who: "principals" },
+  { protocol: "simple", clients: 8, who: "principals" },
+  { protocol: "simple", clients: 1, who: "principals" },
+  { protocol: "simple", clients: 32, who: "principals" },
 ];
 
-const DIRECT_TLS_CELLS = CELLS.filter(({ protocol, clients }) => protocol === "prepared" && clients < 32);
+const TLS_CELLS: readonly Cell[] = [
+  { protocol: "prepared", clients: 8, who: "everyone" },
+  { protocol: "prepared", clients: 32, who: "everyone" },
+  { protocol: "prepared", clients: 1, who: "everyone" },
+  { protocol: "simple", clients: 8, who: "principals" },
+  { protocol: "simple", clients: 32, who: "principals" },
+  { protocol: "simple", clients: 1, who: "principals" },
+];
+
+const DIRECT_TLS_CELLS: readonly Cell[] = [
+  { protocol: "prepared", clients: 8, who: "everyone" },
+  { protocol: "prepared", clients: 1, who: "everyone" },
+];
 
 /** Transactions a second, CPU for each, and at one client the latency. */
 export async function measureThroughput(bench: Bench): Promise<void> {
-  await measureOver("plain", bench, CELLS);
-  await measureOver("TLS", bench, CELLS);
+  await measureOver("plain", bench, PLAIN_CELLS);
+  await measureOver("TLS", bench, TLS_CELLS);
   if (hasLibpq18()) await measureOver("sslnegotiation=direct", bench, DIRECT_TLS_CELLS);
 }
 
@@ -43,8 +55,9 @@ async function measureOver(transport: Transport, bench: Bench, cells: readonly C
       if (transport !== "plain") await tableOfTls(bench, all);
       for (const running of all) await pgbench(stage, running, WARM_UP);
       for (const cell of cells) {
-        const seconds = cell.isFull ? effort.seconds : Math.ceil(effort.seconds / 2);
-        const series = await inRounds(all.filter((running) => cell.isFull || isPrincipal(running)), {
+        const isFull = cell.who === "everyone";
+        const seconds = isFull ? effort.seconds : Math.ceil(effort.seconds / 2);
+        const series = await inRounds(all.filter((running) => isFull || isPrincipal(running)), {
           rounds: effort.rounds,
           run: (running) => pgbench(stage, running, { ...cell, until: { seconds } }),
         });
@@ -53,6 +66,9 @@ async function measureOver(transport: Transport, bench: Bench, cells: readonly C
     },
   });
 }
+
+/** How many cores are busy at most where one client waits for each answer; if more are, somebody else is at work. */
+const BUSY_WITH_ONE_CLIENT = 1.1;
 
 const WARM_UP = { protocol: "prepared", clients: 8, until: { seconds: 1 } } as const;
 
@@ -76,6 +92,7 @@ function tell(
       ...(clients === 1 && latencyColumns(series, results)),
     })),
     series,
+    notes: clients === 1 ? disturbances(series) : [],
   });
   if (protocol !== "prepared") return;
   if (clients === 8 && transport === "plain") scoreCpu(report, "plainCpu", series);
@@ -85,41 +102,13 @@ function tell(
   if (clients === 1 && transport === "TLS") scoreLatency(report, series);
 }
 
-/** What every run of pgbench tells: how fast, and for how much CPU. */
-export function pgbenchColumns(
-  series: readonly Series<PgbenchResult>[],
-  results: readonly PgbenchResult[],
-  unit: string,
-): Row {
-  const pgbouncer = named(series, PGBOUNCER);
-  const cpu = cpuOf(results);
-  const cpuRatios = cpu && pgbouncer && ratiosByRound(cpu, cpuOf(pgbouncer)!);
-  return {
-    [unit]: number(median(tpsOf(results))),
-    "of PgBouncer": number(pgbouncer && median(ratiosByRound(tpsOf(results), tpsOf(pgbouncer))), 2),
-    "CPU µs": number(cpu && median(cpu), 1),
-    "× PgBouncer": number(cpuRatios && median(cpuRatios), 2),
-    "least–most": spreadText(cpuRatios),
-    "pgbench µs": number(median(results.map(({ clientMicros }) => clientMicros)), 1),
-    "machine µs": number(median(results.map(({ machineMicros }) => machineMicros)), 1),
-    "busy cores": number(median(results.map(({ busyCores }) => busyCores)), 2),
-  };
-}
-
-function latencyColumns(series: readonly Series<PgbenchResult>[], results: readonly PgbenchResult[]): Row {
-  const direct = named(series, "direct");
-  const added = direct && differencesByRound(latencyOf(results), latencyOf(direct));
-  return {
-    "median µs": number(median(latencyOf(results))),
-    "added µs": number(added && median(added)),
-    "99th µs": number(median(results.map(({ latency }) => latency!.p99Micros))),
-  };
-}
-
-function spreadText(values: readonly number[] | undefined): string {
-  if (values === undefined) return "–";
-  const { least, most } = spreadOf(values);
-  return `${number(least, 2)}–${number(most, 2)}`;
+function disturbances(series: readonly Series<PgbenchResult>[]): string[] {
+  const disturbed = series.filter(({ results }) =>
+    median(results.map(({ busyCores }) => busyCores)) > BUSY_WITH_ONE_CLIENT
+  );
+  if (disturbed.length === 0) return [];
+  const names = disturbed.map(({ running }) => running.name).join(", ");
+  return [`Something else was running then, and these latencies are not to be believed: ${names}.`];
 }
 
 /** Whose CPU is least, of those that only carry bytes. */
@@ -176,17 +165,4 @@ function scoreLatency(report: Bench["report"], series: readonly Series<PgbenchRe
     measured: added(proxy),
     floor: floor && { name: floor.name, values: added(floor.results) },
   });
-}
-
-function tpsOf(results: readonly PgbenchResult[]): number[] {
-  return results.map(({ tps }) => tps);
-}
-
-function cpuOf(results: readonly PgbenchResult[]): number[] | undefined {
-  const micros = results.map(({ cpuMicros }) => cpuMicros);
-  return micros.every((value) => value !== undefined) ? micros : undefined;
-}
-
-function latencyOf(results: readonly PgbenchResult[]): number[] {
-  return results.map(({ latency }) => latency!.medianMicros);
 }
