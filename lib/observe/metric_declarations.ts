@@ -172,6 +172,9 @@ function ofTheProxy(metrics: MetricSet) {
     sessionsCut: metrics.counter("pg_auth_proxy_sessions_cut_total", {
       help: "Connections that were ended when the grace period of a drain was over",
     }),
+    workersLost: metrics.counter("pg_auth_proxy_workers_lost_total", {
+      help: "Threads that were lost, with the connections they carried, and started anew",
+    }),
     acceptPauses: metrics.counter("pg_auth_proxy_accept_pauses_total", {
       help: "Times that no connection could be accepted, as when file descriptors run out",
     }),
@@ -194,7 +197,7 @@ function ofTheProxy(metrics: MetricSet) {
 function ofTheProcess(metrics: MetricSet) {
   return {
     eventLoopLag: metrics.histogram("pg_auth_proxy_event_loop_lag_seconds", {
-      help: "By how much the event loop was late, sampled twice a second",
+      help: "By how much an event loop was late, sampled twice a second",
       buckets: LAG_BUCKETS,
     }),
     cpuSeconds: metrics.counter("process_cpu_seconds_total", {

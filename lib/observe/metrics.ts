@@ -134,6 +134,8 @@ export class Metrics implements Disposable {
         return metrics.reloads.inc({ result: "failure" });
       case "draining":
         return metrics.drains.inc();
+      case "worker_lost":
+        return metrics.workersLost.inc();
       case "drained":
         return metrics.sessionsCut.inc(event.sessionsCut);
     }

@@ -301,6 +301,11 @@ Deno.test.each<[SessionEvent | ProxyEvent, string]>([
     'error configuration not reloaded, the old one stays reason="c.toml:1: one; c.toml:2: two"',
   ],
   [
+    { kind: "worker_lost", worker: 2, reason: "Uncaught TypeError: boom", connections: 3, delayMs: 100 },
+    'error a worker was lost, and its connections with it worker=2 reason="Uncaught TypeError: boom" connections=3 restart_in_ms=100',
+  ],
+  [{ kind: "worker_restarted", worker: 2 }, "info a worker serves again worker=2"],
+  [
     { kind: "draining", sessions: 3, graceMs: 30_000, delayMs: 0 },
     "info draining sessions=3 grace_ms=30000 delay_ms=0",
   ],

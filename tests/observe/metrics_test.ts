@@ -135,6 +135,10 @@ Deno.test.each<[event: SessionEvent | ProxyEvent, series: readonly string[]]>([
   [{ kind: "configuration_reloaded", sessions: 3 }, ['pg_auth_proxy_reloads_total{result="success"}']],
   [{ kind: "reload_failed", reason: "no" }, ['pg_auth_proxy_reloads_total{result="failure"}']],
   [{ kind: "draining", sessions: 3, graceMs: 30_000, delayMs: 0 }, ["pg_auth_proxy_drains_total"]],
+  [
+    { kind: "worker_lost", worker: 2, reason: "boom", connections: 3, delayMs: 100 },
+    ["pg_auth_proxy_workers_lost_total"],
+  ],
   [{ kind: "drained", sessionsCut: 1 }, ["pg_auth_proxy_sessions_cut_total"]],
 ])("observe() counts %j", async (event, series) => {
   using metrics = startMetrics();
