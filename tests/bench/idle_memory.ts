@@ -9,10 +9,10 @@ import { spreadOf } from "./statistics.ts";
 import { number } from "./table.ts";
 import { TARGETS } from "./targets.ts";
 
-/**
- * Sessions that are there first: the compiler's and the allocator's share is not that of a session. They stay, since those
- * that follow would get the memory of any that had left.
- */
+/** Sessions opened and closed before anything: the compiler's and the garbage collector's share is not that of a session. */
+const WARM_UP_SESSIONS = 200;
+
+/** Then so many that stay: what those have left who are gone is given to these, and not to the ones that are counted. */
 const FIRST_SESSIONS = 200;
 
 /** Resident memory of a program, in bytes. */
@@ -69,6 +69,10 @@ async function climb(stage: Stage, contender: Contender, counts: readonly number
   const running = await start(stage, { contender, transport: "TLS", resources });
   const residentBytes = async () => (await usageOf(running.programs)).residentBytes;
   const atStart = await residentBytes();
+  {
+    await using warmUp = new IdleSessions(stage, running);
+    await warmUp.growTo(WARM_UP_SESSIONS);
+  }
   await using sessions = new IdleSessions(stage, running);
   await sessions.growTo(FIRST_SESSIONS);
   await settle();

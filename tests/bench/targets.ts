@@ -51,7 +51,9 @@ const AT_THE_FLOOR = 0.05;
 /** Reads a score. */
 export function verdictOf({ target, measured, floor }: Score): Verdict {
   const spread = spreadOf(measured);
-  const ofFloor = floor && median(ratiosByRound(measured, floor.values));
+  // A floor that was not above nothing, as an added latency may be, is none to stand on.
+  const isSolid = floor !== undefined && floor.values.every((value) => value > 0);
+  const ofFloor = isSolid ? median(ratiosByRound(measured, floor.values)) : undefined;
   const met = isReached(target, spread.median)
     ? "yes"
     : isAtTheFloor(target, ofFloor)

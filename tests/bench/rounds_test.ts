@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { inRounds, named, rotated } from "./rounds.ts";
+
+const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, kind: "peer" as const }));
+
+Deno.test("rotated() begins with the one whose turn it is", () => {
+  assert.deepEqual([0, 1, 2, 3].map((turn) => rotated(["a", "b", "c"], turn).join("")), [
+    "abc",
+    "bca",
+    "cab",
+    "abc",
+  ]);
+});
+
+Deno.test("inRounds() has everyone once in each round, and each round begins with another", async () => {
+  const order: string[] = [];
+  await inRounds([a, b, c], { rounds: 3, run: ({ name }) => Promise.resolve(order.push(name)) });
+  assert.equal(order.join(""), "abcbcacab");
+});
+
+Deno.test("inRounds() keeps each one's results in the order of rounds", async () => {
+  const series = await inRounds([a, b], {
+    rounds: 3,
+    run: ({ name }, round) => Promise.resolve(`${name}${round}`),
+  });
+  assert.deepEqual(named(series, "b"), ["b0", "b1", "b2"]);
+});
+
+Deno.test("inRounds() does not count the warm-up", async () => {
+  const series = await inRounds([a], {
+    rounds: 1,
+    warmUp: () => Promise.resolve("warm"),
+    run: () => Promise.resolve("run"),
+  });
+  assert.deepEqual(named(series, "a"), ["run"]);
+});
