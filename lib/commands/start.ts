@@ -25,7 +25,8 @@ export interface StartOptions {
  *
  * @returns how many sessions were cut off
  * @throws {ConfigurationError} when the configuration cannot be used, with all that is wrong with it
- * @throws {StartError} when this machine does not let it: a permission is missing, an address is taken
+ * @throws {StartError} when this machine does not let it: a permission is missing, an address is taken; and at the end, when
+ * that has come because it could not go on
  */
 export async function start(
   { source, signal, now, onReload }: StartOptions,
@@ -46,8 +47,10 @@ export async function start(
   if (service === undefined) return { cut: 0 };
   resources.use(service);
   observation.serving(() => service.census());
-  await untilAborted(signal);
-  return await service.drain(now);
+  const broken = await Promise.race([untilAborted(signal), service.serving.broken]);
+  const drained = await service.drain(now);
+  if (broken !== undefined) throw new StartError(`the program has to be started anew: ${broken}`);
+  return drained;
 }
 
 async function openService(

@@ -218,14 +218,14 @@ export type ProxyEvent =
   | { readonly kind: "configuration_reloaded"; readonly sessions: number }
   /** The old configuration stays; a line for each mistake. */
   | { readonly kind: "reload_failed"; readonly reason: string }
-  /** A thread that carried connections is gone, with so many of them; it is started anew after so long. */
+  /** A thread that carried connections is gone, with so many of them; it is started anew after so long, if at all. */
   | {
     readonly kind: "worker_lost";
     /** From 1. */
     readonly worker: number;
     readonly reason: string;
     readonly connections: number;
-    readonly delayMs: number;
+    readonly delayMs?: number;
   }
   | { readonly kind: "worker_restarted"; readonly worker: number }
   /** It is to end. Connections come in for so long more, then sessions have so long to become idle. */

@@ -8,6 +8,8 @@ export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | 
 
 /** The one event loop of a program that has no workers: everything is at hand. */
 export class Alone implements Serving {
+  /** Nobody is left to tell. */
+  readonly broken = new Promise<never>(() => {});
   readonly #limits: Limits;
   readonly #proxy: Proxy;
   readonly #workers: number | "auto";

@@ -10,8 +10,8 @@ import { startTimer } from "../timers.ts";
 import { type TokenDesk, tokenDesk } from "../token_desk.ts";
 import type { Surroundings } from "./alone.ts";
 import type { Assignment } from "./calls.ts";
-import { LineDown } from "./line.ts";
-import { Member, type StartThread } from "./member.ts";
+import { answerOf, LineDown } from "./line.ts";
+import { type Loss, Member, messageOf, type StartThread } from "./member.ts";
 import { type Served, type Serving, workersChanged } from "./serving.ts";
 import { issuerOf } from "./shared_cancel_keys.ts";
 import { Turnstile } from "./turnstile.ts";
@@ -58,6 +58,7 @@ export class Crew implements Serving {
   readonly #carried = new Carried();
   #current: Current;
   #ports: ReadonlyMap<string, number> = new Map();
+  readonly #broken = Promise.withResolvers<string>();
   #isEnding = false;
 
   private constructor({ configuration, verifier, inputs }: Served, options: CrewOptions) {
@@ -93,6 +94,10 @@ export class Crew implements Serving {
     }
   }
 
+  get broken(): Promise<string> {
+    return this.#broken.promise;
+  }
+
   get addresses(): readonly ListenAddress[] {
     return this.#addressesOf(this.#current.configuration).map((address) => ({
       ...address,
@@ -111,14 +116,15 @@ export class Crew implements Serving {
   }
 
   async census(): Promise<ConnectionCensus> {
-    const censuses = await Promise.all(this.#present.map((member) => member.census()));
+    await Promise.all(this.#present.map((member) => member.askCensus()));
+    // One that was lost meanwhile is among those that are gone, and must not be counted twice.
+    const censuses = this.#present.map(({ lastCensus }) => lastCensus);
     const lost = { logins: 0, sessions: [], carried: this.#carried.entries };
-    const standings = censuses.map(({ workers }) => workers);
     return {
       ...together([lost, ...censuses]),
       workers: {
-        heapBytes: standings.reduce((sum, { heapBytes }) => sum + heapBytes, 0),
-        lagsSeconds: standings.flatMap(({ lagsSeconds }) => lagsSeconds),
+        heapBytes: censuses.reduce((sum, { workers: { heapBytes } }) => sum + heapBytes, 0),
+        lagsSeconds: this.#present.flatMap((member) => member.takeLags()),
       },
     };
   }
@@ -157,7 +163,9 @@ export class Crew implements Serving {
       this.#current = { configuration, inputs, generation };
       const names = new Set(this.#addressesOf(configuration).map(nameOf));
       this.#ports = new Map([...ports].filter(([name]) => names.has(name)));
-      const over = prepared.map((member) => answerOf(member.line.ask("adopt", null)));
+      const over = prepared.map((member) =>
+        member.line.ask("adopt", null).catch((error) => member.lose(messageOf(error)))
+      );
       this.#tellListening(new Map([...this.#ports].filter(([name]) => !known.has(name))));
       leave();
       return { loginsOver: Promise.all(over).then(() => this.#tokens.delete(before)) };
@@ -166,7 +174,7 @@ export class Crew implements Serving {
   }
 
   checkSessions(): void {
-    for (const { line } of this.#present) line.tell("checkSessions", null);
+    for (const { line } of this.#all) line.tell("checkSessions", null);
   }
 
   async drain({ graceMs, delayMs, signal }: DrainOptions): Promise<{ readonly cut: number }> {
@@ -176,10 +184,11 @@ export class Crew implements Serving {
     const hurry = () => this.#present.forEach(({ line }) => line.tell("hurry", null));
     if (signal?.aborted) hurry();
     signal?.addEventListener("abort", hurry, { once: true });
-    const results = await Promise.all(
-      this.#present.map(({ line }) => answerOf(line.ask("drain", { graceMs, delayMs }))),
-    );
-    const cut = results.reduce((sum, result) => sum + (result?.cut ?? 0), 0);
+    const cuts = await Promise.all(this.#present.map(async (member) => {
+      const drained = await answerOf(member.line.ask("drain", { graceMs, delayMs }));
+      return drained?.cut ?? member.sessionCount;
+    }));
+    const cut = cuts.reduce((sum, each) => sum + each, 0);
     observe({ kind: "drained", sessionsCut: cut });
     return { cut };
   }
@@ -196,8 +205,13 @@ export class Crew implements Serving {
     return this.close();
   }
 
-  get #present(): readonly Member[] {
+  get #all(): readonly Member[] {
     return this.#members.filter((member) => member !== null);
+  }
+
+  /** Those that serve: others have just been started. */
+  get #present(): readonly Member[] {
+    return this.#all.filter(({ isServing }) => isServing);
   }
 
   async #start(index: number, { isFirst = false } = {}): Promise<void> {
@@ -209,30 +223,40 @@ export class Crew implements Serving {
       tokensOf: (generation) => this.#tokens.get(generation) ?? this.#tokens.get(this.#current.generation)!,
       observe,
       now: this.#now,
-      lineTo: ({ processId }) => this.#members[issuerOf(processId, { of: workers })]?.line,
-      lost: (member, reason) => this.#lost(member, reason),
+      after: this.#after,
+      lineTo: ({ processId }) => {
+        const issuer = this.#members[issuerOf(processId, { of: workers })];
+        return issuer?.isServing ? issuer.line : undefined;
+      },
+      lost: (member, loss) => this.#lost(member, loss),
     });
     this.#members[index] = member;
     const { inputs, generation } = this.#current;
     const assignment: Assignment = { inputs, generation, sharing: { isFirst, ports: this.#ports } };
     const membership = { index, of: workers, connections: this.#connections };
-    await member.ready;
-    const ports = await member.line.ask("open", { assignment, membership });
-    if (isFirst) this.#ports = ports;
+    const ports = await member.open({ assignment, membership });
+    this.#ports = new Map([...ports, ...this.#ports]);
   }
 
-  #lost(member: Member, reason: string): void {
-    const { index, startedMs, lastCensus } = member;
+  #lost(member: Member, { reason, connections, isStuck }: Loss): void {
+    const { index, lastCensus } = member;
     this.#members[index] = null;
     for (const sum of lastCensus.carried) this.#carried.add(sum);
-    if (this.#isEnding) return;
-    const before = this.#restarts.get(index)?.delayMs ?? 0;
-    const hasLasted = this.#now() - startedMs >= LASTING_MS;
-    const delayMs = hasLasted || before === 0 ? FIRST_DELAY_MS : Math.min(before * 2, LONGEST_DELAY_MS);
-    const connections = [...lastCensus.sessions].reduce((sum, { count }) => sum + count, lastCensus.logins);
+    const isOver = this.#isEnding || isStuck;
+    const delayMs = isOver ? undefined : this.#restartLater(index, this.#now() - member.startedMs);
     this.#options.observe({ kind: "worker_lost", worker: index + 1, reason, connections, delayMs });
+    // Its listeners would go on being given their share of the clients, who would wait in vain.
+    if (isStuck) this.#broken.resolve(`worker ${index + 1} is stuck: ${reason}`);
+  }
+
+  /** @returns after how long, in milliseconds */
+  #restartLater(index: number, lastedMs: number): number {
+    const before = this.#restarts.get(index)?.delayMs;
+    const isFirst = before === undefined || lastedMs >= LASTING_MS;
+    const delayMs = isFirst ? FIRST_DELAY_MS : Math.min(before * 2, LONGEST_DELAY_MS);
     const stop = this.#after(delayMs, () => void this.#restart(index));
     this.#restarts.set(index, { delayMs, stop });
+    return delayMs;
   }
 
   async #restart(index: number): Promise<void> {
@@ -242,24 +266,18 @@ export class Crew implements Serving {
       await this.#start(index);
       this.#options.observe({ kind: "worker_restarted", worker: index + 1 });
     } catch (error) {
-      // One that is lost while it starts has been seen to already.
-      if (!(error instanceof LineDown)) this.#giveUp(index, error);
+      // One that is lost while it starts has been seen to already. One that cannot serve is tried again like it: an
+      // address may be taken by now.
+      if (!(error instanceof LineDown)) this.#members[index]?.lose(messageOf(error));
     } finally {
       leave();
     }
   }
 
-  /** It runs, and cannot serve: an address may be taken by now. It is tried again like one that is lost. */
-  #giveUp(index: number, error: unknown): void {
-    const member = this.#members[index];
-    const reason = error instanceof Error ? error.message : String(error);
-    member?.end(reason);
-    if (member) this.#lost(member, reason);
-  }
-
   #endRestarts(): void {
     this.#isEnding = true;
     for (const { stop } of this.#restarts.values()) stop();
+    for (const member of this.#all) if (!member.isServing) member.end("the proxy is shutting down");
   }
 
   #addressesOf({ listen }: Configuration): readonly ListenAddress[] {
@@ -280,14 +298,4 @@ export class Crew implements Serving {
 /** An address as the configuration has it. */
 function nameOf({ host, port }: ListenAddress): string {
   return formatAddress(host, port);
-}
-
-/** The answer, or `null` when whoever was asked is gone. */
-async function answerOf<T>(asked: Promise<T>): Promise<T | null> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof LineDown) return null;
-    throw error;
-  }
 }

@@ -4,7 +4,7 @@ import type { ConnectionFacts, ProxyEvent, SessionEvent } from "../observe/event
 import type { CancelClaim } from "../relay/cancel_keys.ts";
 import type { TokenDesk } from "../token_desk.ts";
 import type { HoldingId, MainCalls, StrangerId, WorkerCalls } from "./calls.ts";
-import type { Line } from "./line.ts";
+import { answerOf, type Line } from "./line.ts";
 import { packError, unpackEvent } from "./parcel.ts";
 
 /** What a {@link Desk} answers out of. */
@@ -31,6 +31,7 @@ interface Live {
 export class Desk {
   readonly #options: DeskOptions;
   readonly #holdings = new Map<HoldingId, Disposable>();
+  readonly #connections = new Set<HoldingId>();
   readonly #strangers = new Map<StrangerId, Place>();
   readonly #live = new Map<number, Live>();
   #lastHolding = 0;
@@ -39,6 +40,16 @@ export class Desk {
 
   constructor(options: DeskOptions) {
     this.#options = options;
+  }
+
+  /** How many connections the worker has. */
+  get connectionCount(): number {
+    return this.#strangers.size + this.#connections.size;
+  }
+
+  /** How many of them have been let in. */
+  get sessionCount(): number {
+    return this.#live.size;
   }
 
   /** What the worker may ask. */
@@ -60,14 +71,18 @@ export class Desk {
       },
       succeeded: (suspect) => failedLogins.succeeded(suspect),
       discover: (address) => discoveries.take(address),
-      enter: (connected) => this.#hold(connections.enter(connected)),
+      enter: (connected) => {
+        const holding = this.#hold(connections.enter(connected));
+        this.#connections.add(holding);
+        return holding;
+      },
       release: (holding) => this.#release(holding),
       strangerEnters: (stranger) => this.#admit(stranger),
       strangerComesFrom: ({ stranger, address }) => this.#strangers.get(stranger)?.comesFrom(address),
       strangerLeaves: (stranger) => this.#strangers.get(stranger)?.leaves(),
       strangerIsGone: (stranger) => this.#forget(stranger),
-      findCancel: async (claim) => await this.#options.lineTo(claim)?.ask("findCancel", claim) ?? false,
-      cancel: async (claim) => await this.#options.lineTo(claim)?.ask("cancel", claim),
+      findCancel: (claim) => this.#askFor(claim, (line) => line.ask("findCancel", claim), false),
+      cancel: (claim) => this.#askFor(claim, (line) => line.ask("cancel", claim), undefined),
     };
   }
 
@@ -110,6 +125,17 @@ export class Desk {
   #release(holding: HoldingId): void {
     this.#holdings.get(holding)?.[Symbol.dispose]();
     this.#holdings.delete(holding);
+    this.#connections.delete(holding);
+  }
+
+  /** Where the worker that is meant is gone, its sessions are: there is nothing to cancel, and nobody to be told so. */
+  async #askFor<T>(
+    claim: CancelClaim,
+    ask: (line: Line<WorkerCalls>) => Promise<T>,
+    otherwise: T,
+  ): Promise<T> {
+    const line = this.#options.lineTo(claim);
+    return line === undefined ? otherwise : await answerOf(ask(line)) ?? otherwise;
   }
 
   #admit(stranger: StrangerId): void {

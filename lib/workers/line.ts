@@ -32,10 +32,17 @@ export class LineDown extends Error {
   override readonly name = "LineDown";
 }
 
+/** What a {@link Line} does besides. */
+export interface LineOptions {
+  /** What we were told could not be heeded: whoever has told it waits for no answer that could say so. Default: throws. */
+  readonly failed?: (error: unknown) => void;
+}
+
 /** A line between two threads: each end may ask the other, or tell it something. What is said first arrives first. */
 export class Line<Theirs extends Calls> {
   readonly #port: Port;
   readonly #ours: Calls;
+  readonly #failed: (error: unknown) => void;
   readonly #asked = new Map<number, Asked>();
   /** What we were asked and have not answered. */
   readonly #answering = new Map<number, AbortController>();
@@ -43,9 +50,10 @@ export class Line<Theirs extends Calls> {
   #isDown = false;
 
   /** `ours` is what the other end may ask. */
-  constructor(port: Port, ours: Calls) {
+  constructor(port: Port, ours: Calls, { failed = rethrow }: LineOptions = {}) {
     this.#port = port;
     this.#ours = ours;
+    this.#failed = failed;
     port.addEventListener("message", ({ data }) => this.#take(data as Message));
   }
 
@@ -106,11 +114,13 @@ export class Line<Theirs extends Calls> {
   }
 
   #take(message: Message): void {
+    // Some may be on their way when it is hung up: what they ask for, nobody would give back.
+    if (this.#isDown) return;
     switch (message.kind) {
       case "ask":
         return void this.#answer(message);
       case "tell":
-        return void this.#ours[message.call](message.about, NEVER);
+        return this.#heed(message);
       case "answer":
         return this.#settle(message.id, ({ resolve }) => resolve(message.value));
       case "failure":
@@ -118,6 +128,14 @@ export class Line<Theirs extends Calls> {
       case "nevermind":
         this.#answering.get(message.id)?.abort(new LineDown("nobody waits for the answer any more"));
         this.#answering.delete(message.id);
+    }
+  }
+
+  #heed({ call, about }: Message & { kind: "tell" }): void {
+    try {
+      this.#ours[call](about, NEVER);
+    } catch (error) {
+      this.#failed(error);
     }
   }
 
@@ -141,4 +159,18 @@ export class Line<Theirs extends Calls> {
   }
 }
 
+/** The answer, or `null` when whoever was asked is gone. */
+export async function answerOf<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof LineDown) return null;
+    throw error;
+  }
+}
+
 const NEVER = new AbortController().signal;
+
+function rethrow(error: unknown): never {
+  throw error;
+}

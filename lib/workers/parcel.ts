@@ -25,12 +25,15 @@ export type PackedError =
   }
   | { readonly kind: "other"; readonly text: string };
 
-/** Packs whatever was thrown. */
-export function packError(thrown: unknown): PackedError {
+/** An error may be the cause of what caused it. */
+const MAX_CAUSES = 8;
+
+/** Packs whatever was thrown; of what caused it, `causes` one behind the other. */
+export function packError(thrown: unknown, causes = MAX_CAUSES): PackedError {
   if (thrown instanceof PgError) {
     const { sqlstate, message, severity, detail, hint, blame, reason, fault } = thrown;
     const options = { severity, detail, hint, blame, reason, fault };
-    return { kind: "PgError", sqlstate, message, options, ...packedCause(thrown) };
+    return { kind: "PgError", sqlstate, message, options, ...packedCause(thrown, causes) };
   }
   if (thrown instanceof TokenRefused) {
     return { kind: "TokenRefused", fault: thrown.fault, message: thrown.message };
@@ -39,9 +42,9 @@ export function packError(thrown: unknown): PackedError {
   if (thrown instanceof Error) {
     const { name, message, stack, code } = thrown as Error & { readonly code?: unknown };
     const coded = typeof code === "string" ? { code } : {};
-    return { kind: "Error", name, message, stack, ...coded, ...packedCause(thrown) };
+    return { kind: "Error", name, message, stack, ...coded, ...packedCause(thrown, causes) };
   }
-  return { kind: "other", text: String(thrown) };
+  return { kind: "other", text: textOf(thrown) };
 }
 
 /** What was thrown, as far as it can be told from anything else. */
@@ -63,8 +66,16 @@ export function unpackError(packed: PackedError): unknown {
   }
 }
 
-function packedCause({ cause }: Error): { readonly cause?: PackedError } {
-  return cause === undefined ? {} : { cause: packError(cause) };
+function packedCause({ cause }: Error, causes: number): { readonly cause?: PackedError } {
+  return cause === undefined || causes === 0 ? {} : { cause: packError(cause, causes - 1) };
+}
+
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "something that has no text";
+  }
 }
 
 function unpackedCause({ cause }: { readonly cause?: PackedError }): { readonly cause?: unknown } {

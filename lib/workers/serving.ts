@@ -33,6 +33,8 @@ export interface Serving extends AsyncDisposable {
   readonly connectionCount: number;
   /** How many connections count for `limits.connections`, and how many for `limits.unauthenticated`. */
   readonly counted: { readonly connections: number; readonly unauthenticated: number };
+  /** Settles, with why, when it cannot go on like that: it is to be drained, and the program started anew. */
+  readonly broken: Promise<string>;
   /** What connections are doing at this moment, and what they have carried since the program started. */
   census(): Soon<ConnectionCensus>;
   /**

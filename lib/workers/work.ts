@@ -28,7 +28,8 @@ class Work {
   readonly #line: Line<MainCalls>;
   readonly #counts: RemoteCounts;
   #cancelKeys!: SharedCancelKeys;
-  #proxy!: Proxy;
+  #proxy: Proxy | null = null;
+  #eventLoop: EventLoopWatch | null = null;
   #prepared: PreparedChange | null = null;
   readonly #hurry = new AbortController();
   #lagsSeconds: number[] = [];
@@ -39,15 +40,15 @@ class Work {
       prepare: (assignment) => this.#prepare(assignment),
       adopt: () => this.#adopt(),
       discard: () => this.#discard(),
-      checkSessions: () => this.#proxy.checkSessions(),
+      checkSessions: () => this.#proxy?.checkSessions(),
       dismissStranger: ({ stranger, error }) => this.#counts.dismiss(stranger, unpackError(error) as PgError),
       dropStranger: ({ stranger, hit }) => this.#counts.drop(stranger, hit),
       census: () => this.#census(),
       findCancel: (claim) => this.#cancelKeys.findOwn(claim) !== undefined,
       cancel: async (claim) => await this.#cancelKeys.findOwn(claim)?.cancelQuery(),
-      drain: (options) => this.#proxy.drain({ ...options, signal: this.#hurry.signal }),
+      drain: (options) => this.#proxy!.drain({ ...options, signal: this.#hurry.signal }),
       hurry: () => this.#hurry.abort(),
-      close: () => this.#proxy.close(),
+      close: () => this.#close(),
     };
     this.#line = new Line<MainCalls>(port, calls);
     this.#counts = new RemoteCounts(this.#line);
@@ -67,7 +68,7 @@ class Work {
       observe: (event) => this.#observe(event),
       nextId: () => Number(Atomics.add(connections, 0, 1n)) + 1,
     });
-    new EventLoopWatch((lagSeconds) => this.#noteLag(lagSeconds), {
+    this.#eventLoop = new EventLoopWatch((lagSeconds) => this.#noteLag(lagSeconds), {
       now: () => performance.now(),
       after: startTimer,
     });
@@ -75,7 +76,7 @@ class Work {
   }
 
   async #prepare(assignment: Assignment): Promise<ReadonlyMap<string, number>> {
-    this.#prepared = await this.#proxy.prepare(await this.#read(assignment));
+    this.#prepared = await this.#proxy!.prepare(await this.#read(assignment));
     return this.#prepared.ports;
   }
 
@@ -88,6 +89,11 @@ class Work {
   #discard(): void {
     this.#prepared?.discard();
     this.#prepared = null;
+  }
+
+  async #close(): Promise<void> {
+    this.#eventLoop?.[Symbol.dispose]();
+    await this.#proxy?.close();
   }
 
   /** The same texts as in the main thread: there nothing was wrong with them. */
@@ -104,7 +110,7 @@ class Work {
     const lagsSeconds = this.#lagsSeconds;
     this.#lagsSeconds = [];
     const workers = { heapBytes: Deno.memoryUsage().heapTotal, lagsSeconds };
-    return { ...this.#proxy.census(), workers };
+    return { ...this.#proxy!.census(), workers };
   }
 
   /** Nobody may ask for them. */
