@@ -61,6 +61,7 @@ export class Line<Theirs extends Calls> {
    * Asks the other end.
    *
    * @throws what the call throws there, as far as it can be packed
+   * @throws {DOMException} DataCloneError when `about` is not plain data
    * @throws {LineDown} when the other end is gone
    * @throws the signal's reason when it aborts before
    */
@@ -90,7 +91,11 @@ export class Line<Theirs extends Calls> {
         reject(error);
       },
     });
-    this.#post({ kind: "ask", id, call, about });
+    try {
+      this.#post({ kind: "ask", id, call, about });
+    } catch (error) {
+      this.#settle(id, ({ reject }) => reject(error));
+    }
     return promise as Promise<Answer<Theirs[Name]>>;
   }
 
