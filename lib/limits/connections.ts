@@ -79,11 +79,12 @@ export class Connections {
     const one = { ...connected };
     this.#all.add(one);
     this.#countOne(one, 1);
-    return {
-      [Symbol.dispose]: () => {
-        if (this.#all.delete(one)) this.#countOne(one, -1);
-      },
-    };
+    return new Entry(one, this);
+  }
+
+  /** One has left; to say so twice is to say nothing. */
+  leave(one: Connected): void {
+    if (this.#all.delete(one)) this.#countOne(one, -1);
   }
 
   #countOne(connected: Connected, by: 1 | -1): void {
@@ -110,6 +111,21 @@ export class Connections {
       ofLimited("backends.max_connections", backend),
       { ...ofSettings("connections"), of: "" },
     ];
+  }
+}
+
+/** A connection that is counted, for as long as it lasts. */
+class Entry implements Disposable {
+  readonly #one: Connected;
+  readonly #connections: Connections;
+
+  constructor(one: Connected, connections: Connections) {
+    this.#one = one;
+    this.#connections = connections;
+  }
+
+  [Symbol.dispose](): void {
+    this.#connections.leave(this.#one);
   }
 }
 

@@ -9,12 +9,6 @@ export interface Cancellable {
   cancelQuery(): Promise<void>;
 }
 
-interface Entry {
-  readonly secretKey: Uint8Array;
-  readonly session: Cancellable;
-  readonly clientAddress: string;
-}
-
 /** A key handed to a client; disposing it makes it worthless. */
 export interface CancelKey extends Disposable {
   readonly keyData: BackendKeyData;
@@ -57,7 +51,7 @@ const SECRET_LENGTH_3_2 = 32;
  */
 export class CancelKeys implements CancelDesk {
   readonly #options: Required<CancelKeysOptions>;
-  readonly #byProcessId = new Map<number, Entry>();
+  readonly #byProcessId = new Map<number, IssuedKey>();
 
   constructor(
     { fillRandom = (bytes) => void crypto.getRandomValues(bytes), isOurs = () => true }: CancelKeysOptions =
@@ -76,21 +70,20 @@ export class CancelKeys implements CancelDesk {
     const secretKey = new Uint8Array(minor >= 2 ? SECRET_LENGTH_3_2 : SECRET_LENGTH);
     this.#options.fillRandom(secretKey);
     const processId = this.#unusedProcessId();
-    this.#byProcessId.set(processId, { secretKey, session, clientAddress });
-    return {
-      keyData: { kind: "BackendKeyData", processId, secretKey },
-      [Symbol.dispose]: () => void this.#byProcessId.delete(processId),
-    };
+    const key = new IssuedKey(this.#byProcessId, { processId, secretKey, session, clientAddress });
+    this.#byProcessId.set(processId, key);
+    return key;
   }
 
   /** The session a CancelRequest means; `undefined` when the key or the address is wrong, which take alike long. */
   find({ processId, secretKey, clientAddress }: CancelClaim): Cancellable | undefined {
-    const entry = this.#byProcessId.get(processId);
-    const expected = entry?.secretKey ?? secretKey;
-    const isSameLength = expected.length === secretKey.length;
+    const key = this.#byProcessId.get(processId);
+    const given = secretKey.toHex();
+    const expected = key?.secretKey ?? given;
+    const isSameLength = expected.length === given.length;
     // With nothing to compare with, the key is compared with itself: the work is the same.
-    const isSameKey = timingSafeEqual(isSameLength ? expected : secretKey, secretKey) && isSameLength;
-    return isSameKey && entry?.clientAddress === clientAddress ? entry.session : undefined;
+    const isSameKey = isSameSecret(isSameLength ? expected : given, given) && isSameLength;
+    return isSameKey && key?.clientAddress === clientAddress ? key.session : undefined;
   }
 
   #unusedProcessId(): number {
@@ -102,5 +95,38 @@ export class CancelKeys implements CancelDesk {
       const processId = new DataView(bytes.buffer).getInt32(0) & 0x7fffffff;
       if (processId !== 0 && isOurs(processId) && !this.#byProcessId.has(processId)) return processId;
     }
+  }
+}
+
+function isSameSecret(one: string, other: string): boolean {
+  return timingSafeEqual(Uint8Array.fromHex(one), Uint8Array.fromHex(other));
+}
+
+/** A key, and what it is for. Its secret is kept in hexadecimal: in bytes it would take eight times the memory. */
+class IssuedKey implements CancelKey {
+  readonly session: Cancellable;
+  readonly clientAddress: string;
+  readonly secretKey: string;
+  readonly #among: Map<number, IssuedKey>;
+  readonly #processId: number;
+
+  constructor(
+    among: Map<number, IssuedKey>,
+    { processId, secretKey, session, clientAddress }: CancelClaim & { readonly session: Cancellable },
+  ) {
+    this.#among = among;
+    this.#processId = processId;
+    this.secretKey = secretKey.toHex();
+    this.session = session;
+    this.clientAddress = clientAddress;
+  }
+
+  get keyData(): BackendKeyData {
+    const secretKey = Uint8Array.fromHex(this.secretKey);
+    return { kind: "BackendKeyData", processId: this.#processId, secretKey };
+  }
+
+  [Symbol.dispose](): void {
+    this.#among.delete(this.#processId);
   }
 }
