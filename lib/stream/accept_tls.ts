@@ -1,4 +1,4 @@
-import { TLSSocket } from "node:tls";
+import { TLSSocket, type TLSSocketOptions } from "node:tls";
 import { PgError, protocolViolation } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { untilAborted } from "./channel.ts";
@@ -8,6 +8,12 @@ import type { ServerCertificate } from "./server_certificate.ts";
 
 /** The one application protocol spoken here, by its ALPN name. */
 export const ALPN_PROTOCOL = "postgresql";
+
+/**
+ * What libpq is always ready to read at once, in bytes. Of a larger record it may leave a part inside its TLS, where `select`
+ * does not see it: a program that waits by that goes on with the next record only. So the last one must not be larger.
+ */
+const LAST_RECORD = 8 * 1024;
 
 /** How the proxy goes on inside TLS with a client. */
 export interface AcceptTlsOptions {
@@ -33,14 +39,19 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
   const { peer, local } = stream;
   const isDirect = options.begun !== undefined;
   const carrier = socketOf(stream, options.begun);
-  const socket = new TLSSocket(carrier, {
-    isServer: true,
-    secureContext: options.certificate.secureContext,
-    ALPNProtocols: [ALPN_PROTOCOL],
-    requestCert: options.asksForCertificate ?? false,
-    // A client that proves no key for what it shows is refused all the same; who is refused else is told why, inside TLS.
-    rejectUnauthorized: false,
-  });
+  const socket = new TLSSocket(
+    carrier,
+    {
+      isServer: true,
+      secureContext: options.certificate.secureContext,
+      ALPNProtocols: [ALPN_PROTOCOL],
+      requestCert: options.asksForCertificate ?? false,
+      // A client that proves no key for what it shows is refused all the same; who is refused else is told why, inside TLS.
+      rejectUnauthorized: false,
+      // What is given to it in one piece, or has waited in it, becomes records of 16 KiB.
+      highWaterMark: LAST_RECORD,
+    } as TLSSocketOptions & { readonly highWaterMark: number },
+  );
   try {
     await untilAborted(handshake(socket, "secure"), options.signal);
   } catch (cause) {
@@ -54,7 +65,7 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
       `direct TLS connection without ALPN protocol "${ALPN_PROTOCOL}"`,
     );
   }
-  return new NodeStream(socket, { peer, local, carrier });
+  return new NodeStream(socket, { peer, local, carrier, lastPiece: LAST_RECORD });
 }
 
 /** Settles when the handshake of `socket` is over, one way or the other. */

@@ -19,6 +19,11 @@ export interface NodeStreamOptions {
   readonly local?: PeerAddress;
   /** Inside TLS, the socket that the records come by. */
   readonly carrier?: Socket;
+  /**
+   * Of what is sent, the last piece is no longer than this, in bytes, and is given to the socket by itself. It must be the
+   * socket's high-water mark. Default: all is sent as it comes.
+   */
+  readonly lastPiece?: number;
 }
 
 /** A {@link ByteStream} over a socket of `node:net` or `node:tls`. */
@@ -36,16 +41,20 @@ export class NodeStream implements ByteStream {
   /** Who takes every chunk as it comes. */
   #taker: Taker | null = null;
   #writer: PromiseWithResolvers<void> | null = null;
+  readonly #lastPiece: number;
+  /** What the socket is to be given later. */
+  #unsent: Uint8Array[] = [];
   #error: Error | null = null;
   #hasEnded = false;
   #isClosed = false;
 
   constructor(
     socket: Socket,
-    { peer = peerOf(socket), local = localOf(socket), carrier }: NodeStreamOptions = {},
+    { peer = peerOf(socket), local = localOf(socket), carrier, lastPiece = 0 }: NodeStreamOptions = {},
   ) {
     this.#socket = socket;
     this.#carrier = carrier ?? null;
+    this.#lastPiece = lastPiece;
     this.peer = peer;
     this.local = local;
     // The end may have come already, behind the last bytes of a handshake; it is not told twice.
@@ -87,18 +96,19 @@ export class NodeStream implements ByteStream {
   send(bytes: Uint8Array): Promise<void> | null {
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
     // Deno 2.9 fails with EPERM when nothing is written inside TLS.
-    if (bytes.length === 0 || this.#socket.write(bytes)) return null;
+    if (bytes.length === 0 || this.#sends(bytes)) return null;
     // Last words may be written while another write waits: both wait for the same.
     this.#writer ??= Promise.withResolvers();
     return this.#writer.promise;
   }
 
-  end(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    if (this.#isClosed) resolve();
-    this.#socket.once("close", () => resolve());
-    this.#socket.end(() => resolve());
-    return promise;
+  async end(): Promise<void> {
+    if (this.#unsent.length > 0) await this.#writer?.promise.catch(() => {});
+    if (this.#isClosed) return;
+    await new Promise<void>((resolve) => {
+      this.#socket.once("close", () => resolve());
+      this.#socket.end(() => resolve());
+    });
   }
 
   destroy(): void {
@@ -137,6 +147,30 @@ export class NodeStream implements ByteStream {
   #resume(): void {
     this.#socket.resume();
     handleOf(this.#carrier)?.readStart();
+  }
+
+  /** Gives the socket bytes, or keeps them for later; whether it takes more. */
+  #sends(bytes: Uint8Array): boolean {
+    if (this.#lastPiece === 0) return this.#socket.write(bytes);
+    if (this.#unsent.length === 0 && bytes.length <= this.#lastPiece - this.#socket.writableLength) {
+      return this.#socket.write(bytes);
+    }
+    this.#unsent.push(bytes);
+    if (!this.#socket.writableNeedDrain) this.#sendPiece();
+    return false;
+  }
+
+  /** Of what is unsent, gives the socket so much that it tells when it has sent that. */
+  #sendPiece(): void {
+    const [bytes] = this.#unsent;
+    const { writableLength } = this.#socket;
+    // What waits in the socket becomes one piece with what is added to it.
+    const length = writableLength > 0
+      ? this.#lastPiece - writableLength
+      : Math.max(this.#lastPiece, bytes.length - this.#lastPiece);
+    this.#socket.write(bytes.subarray(0, length));
+    if (bytes.length > length) this.#unsent[0] = bytes.subarray(length);
+    else this.#unsent.shift();
   }
 
   /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
@@ -193,6 +227,8 @@ export class NodeStream implements ByteStream {
   };
 
   readonly #onDrain = (): void => {
+    while (this.#unsent.length > 0 && !this.#socket.writableNeedDrain) this.#sendPiece();
+    if (this.#socket.writableNeedDrain) return;
     this.#writer?.resolve();
     this.#writer = null;
   };
