@@ -97,8 +97,12 @@ key = ${stage.privateKeyFile}
 `,
       });
       const program = resources.use(startPeer(stage, { tool: "stunnel", args: [file] }));
-      // PostgreSQL sees no TLS behind it: whoever binds SCRAM to the channel would be refused.
-      return { port, programs: [program], credentials: TRUST_LOGIN, simpleCredentials: TRUST_LOGIN };
+      return {
+        port,
+        programs: [program],
+        credentials: SCRAM_LOGIN,
+        simpleCredentials: TRUST_LOGIN,
+      };
     },
   };
 }

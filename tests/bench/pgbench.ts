@@ -90,25 +90,27 @@ export async function pgbench(
   };
 }
 
-/** Runs pgbench at one client, and tells of every single transaction. */
-export async function logTransactions(
+/**
+ * Runs pgbench at one client that asks so many times a second whether or not it has had its answer: what it tells counts
+ * from when a query was due, so that one long wait is a wait of all who would have come meanwhile.
+ */
+export async function logDueTransactions(
   stage: Stage,
   entrance: PgbenchEntrance,
-  { seconds }: { seconds: number },
+  { seconds, perSecond }: { seconds: number; perSecond: number },
 ): Promise<LoggedTransaction[]> {
-  await runPgbench(stage, entrance, {
-    protocol: "prepared",
-    clients: 1,
-    until: { seconds },
-    isLogged: true,
-  });
+  const run = { protocol: "prepared", clients: 1, until: { seconds } } as const;
+  await runPgbench(stage, entrance, { ...run, perSecond, isLogged: true });
   return await takeLog(stage);
 }
 
 async function runPgbench(
   { toolbox, directory }: Stage,
   entrance: PgbenchEntrance,
-  { protocol, clients, until, connectsEachTime, isLogged }: PgbenchRun & { readonly isLogged: boolean },
+  { protocol, clients, until, connectsEachTime, perSecond, isLogged }: PgbenchRun & {
+    readonly perSecond?: number;
+    readonly isLogged: boolean;
+  },
 ): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(toolbox.get("pgbench")!, {
     args: [
@@ -120,6 +122,7 @@ async function runPgbench(
       `--jobs=${connectsEachTime ? clients : 1}`,
       "seconds" in until ? `--time=${until.seconds}` : `--transactions=${until.transactions}`,
       ...(connectsEachTime ? ["--connect"] : []),
+      ...(perSecond === undefined ? [] : [`--rate=${perSecond}`]),
       ...(isLogged ? ["--log", `--log-prefix=${directory}/${LOG_PREFIX}`] : []),
       ...(entrance.credentials.conninfo === undefined ? [] : [entrance.credentials.conninfo]),
     ],
@@ -147,7 +150,7 @@ async function used({ programs }: PgbenchEntrance) {
 
 const LOG_PREFIX = "transactions";
 
-/** Reads and removes what `--log` has written: a line a transaction, its time the third field, its end the last two. */
+/** Reads and removes what `--log` has written: a line a transaction, its time the third field, its end two others. */
 async function takeLog({ directory }: Stage): Promise<LoggedTransaction[]> {
   const transactions: LoggedTransaction[] = [];
   for await (const { name } of Deno.readDir(directory)) {

@@ -1,5 +1,5 @@
 import type { Running } from "./contender.ts";
-import { logTransactions } from "./pgbench.ts";
+import { logDueTransactions } from "./pgbench.ts";
 import { mostLag, readMetrics } from "./proxy_metrics.ts";
 import { SessionClient } from "./session_client.ts";
 import type { Stage } from "./stage.ts";
@@ -22,6 +22,9 @@ export interface Storm {
 /** How long the one who is there asks before the storm. */
 const CALM_MS = 1_000;
 
+/** How often she asks, whether or not she has had her answer. */
+const QUERIES_PER_SECOND = 200;
+
 /** How long she goes on for each login of the storm, and besides: no more is looked at than the storm. */
 const WATCH_SECONDS = { perLogin: 1 / 60, besides: 3 } as const;
 
@@ -31,7 +34,8 @@ const LAST_LOOK_MS = 600;
 /** So many clients log in at once over TLS while one who is there asks again and again. */
 export async function storm(stage: Stage, running: Running, logins: number): Promise<Storm> {
   const before = running.adminUrl === undefined ? undefined : await readMetrics(running.adminUrl);
-  const watch = logTransactions(stage, running, {
+  const watch = logDueTransactions(stage, running, {
+    perSecond: QUERIES_PER_SECOND,
     seconds: Math.ceil(WATCH_SECONDS.besides + WATCH_SECONDS.perLogin * logins),
   });
   await wait(CALM_MS);
