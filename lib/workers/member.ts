@@ -154,11 +154,12 @@ export class Member {
   async #askCensus(): Promise<void> {
     try {
       const { workers, ...census } = await this.line.ask("census", null);
-      this.#unanswered = 0;
       const lagsSeconds = [...this.#census.workers.lagsSeconds, ...workers.lagsSeconds].slice(-MAX_LAGS);
       this.#census = { ...census, workers: { ...workers, lagsSeconds } };
     } catch {
-      // It is gone; what it has said last stays.
+      // It is gone, or does not serve yet; what it has said last stays.
+    } finally {
+      this.#unanswered = 0;
     }
   }
 

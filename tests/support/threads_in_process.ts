@@ -45,7 +45,7 @@ export class ThreadInProcess implements Thread {
   readonly #closed = Promise.withResolvers<void>();
   #hasBegun = false;
   #isOver = false;
-  /** Called with each message from the main thread before it is delivered. */
+  /** Called with each message from the main thread before it is delivered: it may fail at it. */
   onMessage: (message: { readonly kind: string; readonly call?: string }) => void = () => {};
 
   constructor(name: string) {
@@ -82,9 +82,8 @@ export class ThreadInProcess implements Thread {
   }
 
   postMessage(message: unknown): void {
-    if (this.#isOver) return;
-    this.onMessage(message as { kind: string });
-    this.#ours.postMessage(message);
+    if (!this.#isOver) this.onMessage(message as { kind: string });
+    if (!this.#isOver) this.#ours.postMessage(message);
   }
 
   addEventListener(type: "message", listener: MessageListener): void;
@@ -100,6 +99,16 @@ export class ThreadInProcess implements Thread {
 
   /** Nothing of what it says arrives any more: as if it were caught in a loop. */
   isSilent = false;
+
+  /** Says something to the main thread, as if the worker had. */
+  say(message: unknown): void {
+    this.#its.postMessage(message);
+  }
+
+  /** Hears something at once, as if the main thread had said it. */
+  hear(message: unknown): void {
+    this.#its.take(message);
+  }
 
   /** Nobody has caught what it has thrown. */
   fail(message: string): void {
