@@ -90,27 +90,21 @@ export async function pgbench(
   };
 }
 
-/**
- * Runs pgbench at one client that asks so many times a second whether or not it has had its answer: what it tells counts
- * from when a query was due, so that one long wait is a wait of all who would have come meanwhile.
- */
-export async function logDueTransactions(
+/** Runs pgbench at one client, and tells of every single transaction. */
+export async function logTransactions(
   stage: Stage,
   entrance: PgbenchEntrance,
-  { seconds, perSecond }: { seconds: number; perSecond: number },
+  { seconds }: { seconds: number },
 ): Promise<LoggedTransaction[]> {
   const run = { protocol: "prepared", clients: 1, until: { seconds } } as const;
-  await runPgbench(stage, entrance, { ...run, perSecond, isLogged: true });
+  await runPgbench(stage, entrance, { ...run, isLogged: true });
   return await takeLog(stage);
 }
 
 async function runPgbench(
   { toolbox, directory }: Stage,
   entrance: PgbenchEntrance,
-  { protocol, clients, until, connectsEachTime, perSecond, isLogged }: PgbenchRun & {
-    readonly perSecond?: number;
-    readonly isLogged: boolean;
-  },
+  { protocol, clients, until, connectsEachTime, isLogged }: PgbenchRun & { readonly isLogged: boolean },
 ): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(toolbox.get("pgbench")!, {
     args: [
@@ -122,7 +116,6 @@ async function runPgbench(
       `--jobs=${connectsEachTime ? clients : 1}`,
       "seconds" in until ? `--time=${until.seconds}` : `--transactions=${until.transactions}`,
       ...(connectsEachTime ? ["--connect"] : []),
-      ...(perSecond === undefined ? [] : [`--rate=${perSecond}`]),
       ...(isLogged ? ["--log", `--log-prefix=${directory}/${LOG_PREFIX}`] : []),
       ...(entrance.credentials.conninfo === undefined ? [] : [entrance.credentials.conninfo]),
     ],

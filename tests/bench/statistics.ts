@@ -18,6 +18,18 @@ export function quantile(values: readonly number[], q: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
+/**
+ * The value that whoever looks at any moment finds to be passed by the share `q` of moments, where values are the lengths of
+ * what came one after another. Of a thousand short waits and a long one that took as long as all of them together, half of
+ * all moments were in the long one: counted by their number, it would be one of a thousand.
+ */
+export function quantileOfTime(durations: readonly number[], q: number): number {
+  const sorted = durations.toSorted((a, b) => a - b);
+  const total = sorted.reduce((sum, duration) => sum + duration, 0);
+  let passed = 0;
+  return sorted.find((duration) => (passed += duration) >= q * total) ?? NaN;
+}
+
 /** The middle of the values, the least and the most. */
 export function spreadOf(values: readonly number[]): Spread {
   return { median: median(values), least: Math.min(...values), most: Math.max(...values) };

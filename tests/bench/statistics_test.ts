@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { differencesByRound, median, quantile, ratiosByRound, spreadOf } from "./statistics.ts";
+import {
+  differencesByRound,
+  median,
+  quantile,
+  quantileOfTime,
+  ratiosByRound,
+  spreadOf,
+} from "./statistics.ts";
 
 Deno.test("median() of an odd number of values is the one in the middle", () => {
   assert.equal(median([9, 1, 5]), 5);
@@ -11,6 +18,12 @@ Deno.test("median() of an even number of values lies between the two in the midd
 
 Deno.test("quantile() of the 99th percentile lies below the greatest value", () => {
   assert.equal(quantile(Array.from({ length: 101 }, (_, value) => value), 0.99), 99);
+});
+
+Deno.test("quantileOfTime() counts a wait for as long as it took", () => {
+  const waits = [...Array.from({ length: 1000 }, () => 1), 1500];
+  assert.equal(quantileOfTime(waits, 0.3), 1);
+  assert.equal(quantileOfTime(waits, 0.5), 1500);
 });
 
 Deno.test("spreadOf() knows the least and the most", () => {

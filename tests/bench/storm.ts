@@ -1,9 +1,9 @@
 import type { Running } from "./contender.ts";
-import { logDueTransactions } from "./pgbench.ts";
+import { logTransactions } from "./pgbench.ts";
 import { mostLag, readMetrics } from "./proxy_metrics.ts";
 import { SessionClient } from "./session_client.ts";
 import type { Stage } from "./stage.ts";
-import { quantile } from "./statistics.ts";
+import { quantileOfTime } from "./statistics.ts";
 
 /** What many logins at once did to one who was there. */
 export interface Storm {
@@ -11,7 +11,7 @@ export interface Storm {
   readonly seconds: number;
   /** How many were refused. */
   readonly refused: number;
-  /** Of a query of somebody else meanwhile, in milliseconds. */
+  /** Of the query that somebody else was waiting for at any moment meanwhile, in milliseconds. */
   readonly medianMs: number;
   readonly p99Ms: number;
   readonly mostMs: number;
@@ -22,9 +22,6 @@ export interface Storm {
 /** How long the one who is there asks before the storm. */
 const CALM_MS = 1_000;
 
-/** How often she asks, whether or not she has had her answer. */
-const QUERIES_PER_SECOND = 200;
-
 /** How long she goes on for each login of the storm, and besides: no more is looked at than the storm. */
 const WATCH_SECONDS = { perLogin: 1 / 60, besides: 3 } as const;
 
@@ -34,8 +31,7 @@ const LAST_LOOK_MS = 600;
 /** So many clients log in at once over TLS while one who is there asks again and again. */
 export async function storm(stage: Stage, running: Running, logins: number): Promise<Storm> {
   const before = running.adminUrl === undefined ? undefined : await readMetrics(running.adminUrl);
-  const watch = logDueTransactions(stage, running, {
-    perSecond: QUERIES_PER_SECOND,
+  const watch = logTransactions(stage, running, {
     seconds: Math.ceil(WATCH_SECONDS.besides + WATCH_SECONDS.perLogin * logins),
   });
   await wait(CALM_MS);
@@ -53,8 +49,8 @@ export async function storm(stage: Stage, running: Running, logins: number): Pro
   return {
     seconds: (endedMs - startedMs) / 1000,
     refused: opened.filter(({ status }) => status === "rejected").length,
-    medianMs: quantile(waits, 0.5),
-    p99Ms: quantile(waits, 0.99),
+    medianMs: quantileOfTime(waits, 0.5),
+    p99Ms: quantileOfTime(waits, 0.99),
     mostMs: Math.max(...waits),
     lagSeconds: before && after && mostLag(before, after),
   };
