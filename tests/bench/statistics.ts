@@ -19,9 +19,9 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 /**
- * The value that whoever looks at any moment finds to be passed by the share `q` of moments, where values are the lengths of
- * what came one after another. Of a thousand short waits and a long one that took as long as all of them together, half of
- * all moments were in the long one: counted by their number, it would be one of a thousand.
+ * The value that is not exceeded at the share `q` of all moments, where values are the lengths of what came one after another.
+ * Of a thousand short waits and one that took as long as all of them together, half of all moments were in the long one,
+ * which by number is one of a thousand.
  */
 export function quantileOfTime(durations: readonly number[], q: number): number {
   const sorted = durations.toSorted((a, b) => a - b);
