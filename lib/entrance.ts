@@ -24,8 +24,8 @@ import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 export interface LetIn {
   readonly relay: Relay;
   readonly stay: Stay;
-  /** Both streams, the cancel key, and its place among the connections. */
-  readonly resources: DisposableStack;
+  /** Its place among the connections, both streams, and the cancel key: what came first is let go last. */
+  readonly resources: readonly Disposable[];
 }
 
 /** Whose entrance it is, and what it goes by. */
@@ -128,12 +128,16 @@ export class Entrance implements Stranger {
         const clientAddress = this.#client.stream.peer.address;
         const connected = connectedAs(admission, { access, clientAddress });
         using resources = new DisposableStack();
-        resources.use(await this.#house.connections.enter(connected));
+        const place = resources.use(await this.#house.connections.enter(connected));
         const backend = await this.#record.stages.time(
           "backend",
           () => this.#logIn(admission, { request, access, ...opening }),
         );
-        return await this.#letIn(backend, { admission, request, access, resources, ...opening });
+        resources.use(backend.stream);
+        const letIn = await this.#letIn(backend, { admission, request, access, place, ...opening });
+        // From here on they are the session's.
+        resources.move();
+        return letIn;
       }
     }
   }
@@ -184,24 +188,24 @@ export class Entrance implements Stranger {
 
   async #letIn(
     backend: OpenedBackend,
-    { admission, request, access, resources, protocolVersion }: {
+    { admission, request, access, place, protocolVersion }: {
       readonly admission: Admission;
       readonly request: SessionRequest;
       readonly access: BackendAccess;
-      readonly resources: DisposableStack;
+      readonly place: Disposable;
       readonly protocolVersion: ProtocolVersion;
     },
   ): Promise<LetIn> {
-    resources.use(backend.stream);
     const relay = relayBetween(this.#client, backend, { chronicle: this.#chronicle });
     const clientAddress = this.#client.stream.peer.address;
-    const key = resources.use(this.#house.cancelKeys.issue(relay, clientAddress, protocolVersion));
+    using unused = new DisposableStack();
+    const key = unused.use(this.#house.cancelKeys.issue(relay, clientAddress, protocolVersion));
     await welcome(this.#client, backend, { key });
     this.#end.signal.throwIfAborted();
     this.#record.authenticated(admission);
-    resources.use(this.#client.detach());
+    unused.move();
     const stay = stayOf(admission, { request, access, clientAddress });
-    return { relay, stay, resources: resources.move() };
+    return { relay, stay, resources: [place, backend.stream, key, this.#client.detach()] };
   }
 
   /** A CancelRequest has no answer, whatever comes of it. */

@@ -68,7 +68,9 @@ const LAST_WORDS_MS = 2_500;
 /** The listeners and the sessions that came in by them. */
 export class Proxy implements AsyncDisposable {
   readonly #listeners: Listeners;
-  readonly #sessions = new Map<Session, Promise<void>>();
+  readonly #sessions = new Set<Session>();
+  /** Settles when there is none of them left; once somebody waits for that. */
+  #emptied: PromiseWithResolvers<void> | null = null;
   readonly #house: SessionHouse & { isTracing: boolean };
   #settings: SessionSettings;
   readonly #nextId: () => number;
@@ -142,7 +144,7 @@ export class Proxy implements AsyncDisposable {
     const carried = new Carried(this.#carried.entries);
     const sessions = new SessionCounts();
     let logins = 0;
-    for (const { standing } of this.#sessions.keys()) {
+    for (const { standing } of this.#sessions) {
       if (standing === null) {
         logins++;
         continue;
@@ -168,8 +170,8 @@ export class Proxy implements AsyncDisposable {
       const old = this.#settings;
       this.#settings = settings;
       this.#house.isTracing = configuration.log.level === "trace";
-      const logins = [...this.#sessions.keys()].map((session) => session.loginBy(old));
-      for (const session of this.#sessions.keys()) session.review();
+      const logins = [...this.#sessions].map((session) => session.loginBy(old));
+      for (const session of this.#sessions) session.review();
       listening.adopt();
       return { loginsOver: Promise.all(logins) };
     };
@@ -178,7 +180,7 @@ export class Proxy implements AsyncDisposable {
 
   /** A deny list has changed: each live session is asked whether it may stay. */
   checkSessions(): void {
-    for (const session of this.#sessions.keys()) session.check();
+    for (const session of this.#sessions) session.check();
   }
 
   /**
@@ -192,13 +194,13 @@ export class Proxy implements AsyncDisposable {
     observe({ kind: "draining", sessions: this.#sessions.size, graceMs, delayMs });
     await untilDue(delayMs, { after, signal });
     this.#listeners.close();
-    for (const session of this.#sessions.keys()) session.leave(shuttingDown());
-    const isOver = Promise.all(this.#sessions.values());
+    for (const session of this.#sessions) session.leave(shuttingDown());
+    const isOver = this.#untilEmpty();
     await untilDue(graceMs, { after, signal, isOver });
     const cut = this.#cut();
     await untilDue(LAST_WORDS_MS, { after, isOver });
     // Answers wait for a client that does not read them, and have waited long enough.
-    for (const session of this.#sessions.keys()) if (session.standing !== null) cut.add(session);
+    for (const session of this.#sessions) if (session.standing !== null) cut.add(session);
     this.#isDrained = true;
     observe({ kind: "drained", sessionsCut: cut.size });
     return { cut: cut.size };
@@ -208,7 +210,7 @@ export class Proxy implements AsyncDisposable {
   async close(): Promise<void> {
     this.#listeners.close();
     this.#cut();
-    if (!this.#isDrained) await Promise.all(this.#sessions.values());
+    if (!this.#isDrained) await this.#untilEmpty();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -217,13 +219,31 @@ export class Proxy implements AsyncDisposable {
 
   /** Ends every connection now; gives the sessions that are cut off by it. */
   #cut(): Set<Session> {
-    return new Set([...this.#sessions.keys()].filter((session) => session.end(shuttingDown())));
+    return new Set([...this.#sessions].filter((session) => session.end(shuttingDown())));
   }
 
   #serve(stream: ByteStream, listener: string): void {
     const id = this.#nextId();
-    const session = new Session(stream, { id, settings: this.#settings, house: this.#house, listener });
-    this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
+    const session = new Session(stream, {
+      id,
+      settings: this.#settings,
+      house: this.#house,
+      listener,
+      over: this.#forget,
+    });
+    this.#sessions.add(session);
+    void session.run();
+  }
+
+  readonly #forget = (session: Session): void => {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#emptied?.resolve();
+  };
+
+  async #untilEmpty(): Promise<void> {
+    if (this.#sessions.size === 0) return;
+    this.#emptied ??= Promise.withResolvers();
+    await this.#emptied.promise;
   }
 }
 

@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly house: SessionHouse;
   /** The address it came in by, as `listen.address` has it. */
   readonly listener: string;
+  /** Called when it is over. */
+  readonly over: (session: Session) => void;
 }
 
 /**
@@ -32,22 +34,26 @@ export class Session {
   /** From then on. */
   #relay: Relay | null = null;
   #tenure: Tenure | null = null;
+  #resources: readonly Disposable[] = [];
   /** What is to become of it once it is let in, should it be let in all the same. */
   #ending: ((relay: Relay) => void) | null = null;
+  readonly #over: (session: Session) => void;
 
-  constructor(stream: ByteStream, { id, settings, house, listener }: SessionOptions) {
+  constructor(stream: ByteStream, { id, settings, house, listener, over }: SessionOptions) {
+    this.#over = over;
     this.#house = house;
     this.#settings = settings;
     this.#chronicle = new Chronicle(stream.peer, { id, house });
     this.#entrance = new Entrance(stream, { settings, house, chronicle: this.#chronicle, listener });
   }
 
-  /** Lives this connection's life. Never rejects. */
+  /** Lives this connection's life; settles when it is let in, or will not be. Never rejects. */
   async run(): Promise<void> {
     this.#login = this.#entrance!.pass();
     const letIn = await this.#login;
     this.#entrance = this.#login = null;
-    if (letIn !== null) await this.#carry(letIn);
+    if (letIn === null) this.#over(this);
+    else this.#carry(letIn);
   }
 
   /** Settles when the login is over; `null` when it is, or goes by other settings. */
@@ -94,21 +100,27 @@ export class Session {
     this.#ending = ending;
   }
 
-  async #carry({ relay, stay, resources }: LetIn): Promise<void> {
-    using _resources = resources;
-    using tenure = new Tenure(stay, { relay, house: this.#house, chronicle: this.#chronicle });
+  /** Nobody awaits its end: a promise is half a kilobyte for as long as it is awaited, and most sessions are idle. */
+  #carry({ relay, stay, resources }: LetIn): void {
+    this.#resources = resources;
     this.#relay = relay;
+    const tenure = new Tenure(stay, { relay, house: this.#house, chronicle: this.#chronicle });
     this.#tenure = tenure;
-    const running = relay.run();
+    relay.run((result) => this.#carried(result));
     // What has changed while it logged in must not be missed by it.
     if (this.#settings === this.#house.settings()) tenure.check();
     else tenure.review();
     this.#settings = null;
     this.#ending?.(relay);
-    const result = await running;
+  }
+
+  #carried(result: RelayResult): void {
+    using resources = new DisposableStack();
+    resources.defer(() => this.#over(this));
+    for (const resource of this.#resources) resources.use(resource);
+    const { backend } = resources.use(this.#tenure!);
     // From here on its bytes are told by its end, and must not be counted twice.
     this.#relay = null;
-    const { backend } = tenure;
     const durationMs = this.#chronicle.elapsedMs;
     this.#chronicle.note({ kind: "session_ended", backend, durationMs, ...explained(result) });
   }

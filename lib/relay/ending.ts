@@ -19,8 +19,6 @@ export interface EndingOptions {
   readonly clientWalk: HeaderWalk;
   readonly backendWalk: HeaderWalk;
   readonly cancels: () => Cancelling;
-  /** Called when the end begins. */
-  readonly begun: () => void;
 }
 
 /** How long a client that closed its end in a query gets for the answers under way, in milliseconds. */
@@ -62,10 +60,6 @@ export class Ending {
 
   get cause(): unknown {
     return this.#cause;
-  }
-
-  get hasBegun(): boolean {
-    return this.#how !== null;
   }
 
   /** Behind our last words to the client nothing may come. */
@@ -183,7 +177,6 @@ export class Ending {
   #settle(how: RelayEnding, cause?: unknown): void {
     this.#how = how;
     this.#cause = cause instanceof StreamBroken ? cause.cause ?? undefined : cause;
-    this.#session.begun();
   }
 
   #after(ms: number, act: () => void): void {

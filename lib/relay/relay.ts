@@ -43,7 +43,10 @@ export class Relay {
   readonly activity = new Activity();
   readonly #client: ByteStream;
   readonly #backend: ByteStream;
-  readonly #options: RelayOptions;
+  readonly #sendCancel: SendCancel;
+  readonly #patienceMs: number | undefined;
+  /** What was read ahead, until it runs. */
+  #ahead: Pick<RelayOptions, "fromClient" | "fromBackend">;
   readonly #clientWalk: HeaderWalk;
   readonly #backendWalk: HeaderWalk;
   /** A chunk that is only lent cannot be given to an end that keeps it. */
@@ -53,7 +56,8 @@ export class Relay {
   #bytesOut = 0;
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
   #cancelling: Cancelling | null = null;
-  readonly #ending: Ending;
+  /** Once it has begun. */
+  #ending: Ending | null = null;
   /** Once the session is to end when it is idle. */
   #departure: Departure | null = null;
   /** What the client is to be told between two messages, while there is no such place. */
@@ -64,20 +68,13 @@ export class Relay {
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
     this.#client = client;
     this.#backend = backend;
-    this.#options = options;
+    this.#sendCancel = options.sendCancel;
+    this.#patienceMs = options.patienceMs;
+    this.#ahead = options;
     this.#mustCopyIn = client.lendsChunks && backend.keepsChunks;
     this.#mustCopyOut = backend.lendsChunks && client.keepsChunks;
     this.#clientWalk = new HeaderWalk((type) => this.activity.frontendMessage(type));
     this.#backendWalk = new HeaderWalk((type, firstByte) => this.activity.backendMessage(type, firstByte));
-    this.#ending = new Ending({
-      client,
-      backend,
-      activity: this.activity,
-      clientWalk: this.#clientWalk,
-      backendWalk: this.#backendWalk,
-      cancels: () => this.#cancels(),
-      begun: () => this.#departure?.[Symbol.dispose](),
-    });
   }
 
   /** What the session is doing, and what it has carried so far. */
@@ -86,17 +83,38 @@ export class Relay {
     return { state, transactions, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
   }
 
-  /** Runs until both ends are closed, as far as they can be. */
-  async run(): Promise<RelayResult> {
-    await Promise.all([this.#carryFromClient(), this.#carryFromBackend()]);
-    await this.#ending.isOver();
-    return {
-      how: this.#ending.how ?? "failed",
-      bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut,
-      transactions: this.activity.transactions,
-      cause: this.#ending.cause,
+  /** Runs until both ends are closed, as far as they can be, and then calls `over`. */
+  run(over: (result: RelayResult) => void): void {
+    const { fromClient, fromBackend } = this.#ahead;
+    this.#ahead = NOTHING;
+    let open = 2;
+    const closed = () => {
+      if (--open === 0) void this.#finish(over);
     };
+    void this.#carry(this.#client, {
+      ahead: fromClient,
+      take: (chunk) => this.#takeFromClient(chunk),
+      ended: () => {
+        this.#end().clientEnded();
+        closed();
+      },
+      broke: (cause) => {
+        this.#end().clientGone(cause);
+        closed();
+      },
+    });
+    void this.#carry(this.#backend, {
+      ahead: fromBackend,
+      take: (chunk) => this.#takeFromBackend(chunk),
+      ended: () => {
+        this.#end().backendGone();
+        closed();
+      },
+      broke: (cause) => {
+        this.#end().backendGone(cause);
+        closed();
+      },
+    });
   }
 
   /**
@@ -105,9 +123,9 @@ export class Relay {
    * @returns whether it was doing anything, which is lost by it
    */
   end(error: PgError): boolean {
-    if (this.#ending.hasBegun) return false;
+    if (this.#isEnding) return false;
     const isAtRest = this.#isDone() && this.#clientWalk.isBetweenMessages;
-    this.#ending.cut(error, { isAtRest });
+    this.#end().cut(error, { isAtRest });
     return !isAtRest;
   }
 
@@ -120,13 +138,13 @@ export class Relay {
    * is not ended so, nor is a stream of replication.
    */
   endWhenIdle(error: PgError): void {
-    if (this.#ending.hasBegun) return;
+    if (this.#isEnding) return;
     this.#departure ??= new Departure({
       isDone: () => this.#isDone(),
       isAwaitingRest: () => !this.#clientWalk.isBetweenMessages,
       needsClient: () => this.activity.needsClient,
-      leave: () => this.#ending.depart(error),
-    }, this.#options.patienceMs);
+      leave: () => this.#end().depart(error),
+    }, this.#patienceMs);
     this.#departure.check();
   }
 
@@ -135,7 +153,7 @@ export class Relay {
    * that is replaced by what is told later.
    */
   notify(message: Uint8Array): void {
-    if (this.#ending.hasBegun) return;
+    if (this.#isEnding) return;
     if (this.#backendWalk.isBetweenMessages) this.#client.write(message).catch(ignoreBroken);
     else this.#notice = message;
   }
@@ -149,32 +167,29 @@ export class Relay {
     return this.#cancels().cancel();
   }
 
-  async #carryFromClient(): Promise<void> {
-    const { fromClient } = this.#options;
+  /** Takes what was read ahead of a stream, and then all that comes by it. */
+  async #carry(
+    stream: ByteStream,
+    { ahead, take, ended, broke }: {
+      readonly ahead: Uint8Array;
+      readonly take: (chunk: Uint8Array) => Promise<void> | null;
+      readonly ended: () => void;
+      readonly broke: (cause: unknown) => void;
+    },
+  ): Promise<void> {
     try {
-      if (fromClient.length > 0) await this.#takeFromClient(fromClient);
-      await this.#client.readAll((chunk) => this.#takeFromClient(chunk));
-      this.#ending.clientEnded();
-    } catch (error) {
-      this.#ending.clientGone(error);
-    }
-  }
-
-  async #carryFromBackend(): Promise<void> {
-    const { fromBackend } = this.#options;
-    try {
-      if (fromBackend.length > 0) await this.#takeFromBackend(fromBackend);
-      await this.#backend.readAll((chunk) => this.#takeFromBackend(chunk));
-      this.#ending.backendGone();
-    } catch (error) {
-      this.#ending.backendGone(error);
+      if (ahead.length > 0) await take(ahead);
+      await stream.readAll(take);
+      ended();
+    } catch (cause) {
+      broke(cause);
     }
   }
 
   #takeFromClient(chunk: Uint8Array): Promise<void> | null {
     // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
     // our last words on their way.
-    if (this.#ending.hasBegun) return null;
+    if (this.#isEnding) return null;
     if (this.#departure?.isHoldingBack) return this.#carryWhatIsNeeded(chunk, this.#departure);
     if (!this.#walkOver(chunk, this.#clientWalk)) return null;
     if (this.#cancelling?.isDelivering) return this.#sendToBackendLater(chunk, this.#cancelling);
@@ -191,7 +206,7 @@ export class Relay {
 
   async #sendToBackendLater(chunk: Uint8Array, cancelling: Cancelling): Promise<void> {
     await cancelling.untilDelivered();
-    if (!this.#ending.hasBegun) await this.#sendToBackend(chunk);
+    if (!this.#isEnding) await this.#sendToBackend(chunk);
   }
 
   async #untilBackendTakesMore(sent: Promise<void>): Promise<void> {
@@ -205,7 +220,7 @@ export class Relay {
 
   #takeFromBackend(chunk: Uint8Array): Promise<void> | null {
     // Behind our last words nothing may come.
-    if (this.#ending.hasSaidFarewell) return null;
+    if (this.#ending?.hasSaidFarewell) return null;
     let bytes: Uint8Array | null = chunk;
     if (this.#notice !== null) bytes = this.#walkWithNotice(chunk, this.#notice);
     else if (!this.#walkOver(chunk, this.#backendWalk)) return null;
@@ -225,7 +240,7 @@ export class Relay {
     } catch (error) {
       ignoreBroken(error);
       // While the backend takes nothing, the client is not read: then only this shows that it is gone.
-      this.#ending.clientGone(error);
+      this.#end().clientGone(error);
     }
     this.#isDelivering = false;
     if (this.#departure !== null) this.#departure.check();
@@ -236,7 +251,7 @@ export class Relay {
     for (let rest = chunk; rest.length > 0;) {
       await departure.untilNeeded();
       await this.#cancelling?.untilDelivered();
-      if (this.#ending.hasBegun) return;
+      if (this.#isEnding) return;
       const needed = rest.subarray(0, this.#walkOverNeeded(rest));
       rest = rest.subarray(needed.length);
       this.#bytesIn += needed.length;
@@ -254,7 +269,7 @@ export class Relay {
       }
       return at;
     } catch (error) {
-      this.#ending.fail(error);
+      this.#end().fail(error);
       return 0;
     }
   }
@@ -265,7 +280,7 @@ export class Relay {
       walk.walk(chunk);
       return true;
     } catch (error) {
-      this.#ending.fail(error);
+      this.#end().fail(error);
       return false;
     }
   }
@@ -277,7 +292,7 @@ export class Relay {
       if (told !== chunk) this.#notice = null;
       return told;
     } catch (error) {
-      this.#ending.fail(error);
+      this.#end().fail(error);
       return null;
     }
   }
@@ -285,11 +300,44 @@ export class Relay {
   /** All that was asked whole is answered, the client has the answers, and no transaction is open. */
   #isDone(): boolean {
     const { isIdle, isTerminated } = this.activity;
-    return !this.#ending.hasBegun && isIdle && !isTerminated && !this.#isDelivering &&
+    return !this.#isEnding && isIdle && !isTerminated && !this.#isDelivering &&
       this.#backendWalk.isBetweenMessages;
   }
 
+  /** Its end has begun, whoever has begun that. */
+  get #isEnding(): boolean {
+    return this.#ending !== null;
+  }
+
+  /** Its end, which begins with this. */
+  #end(): Ending {
+    if (this.#ending !== null) return this.#ending;
+    this.#departure?.[Symbol.dispose]();
+    return this.#ending = new Ending({
+      client: this.#client,
+      backend: this.#backend,
+      activity: this.activity,
+      clientWalk: this.#clientWalk,
+      backendWalk: this.#backendWalk,
+      cancels: () => this.#cancels(),
+    });
+  }
+
+  async #finish(over: (result: RelayResult) => void): Promise<void> {
+    const ending = this.#end();
+    await ending.isOver();
+    over({
+      how: ending.how ?? "failed",
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      transactions: this.activity.transactions,
+      cause: ending.cause,
+    });
+  }
+
   #cancels(): Cancelling {
-    return this.#cancelling ??= new Cancelling(this.activity, this.#options.sendCancel);
+    return this.#cancelling ??= new Cancelling(this.activity, this.#sendCancel);
   }
 }
+
+const NOTHING = { fromClient: new Uint8Array(0), fromBackend: new Uint8Array(0) };

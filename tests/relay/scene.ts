@@ -38,7 +38,9 @@ export class Scene {
         await this.delivered.promise;
       },
     });
-    this.result = this.relay.run().finally(() => {
+    const { promise, resolve } = Promise.withResolvers<RelayResult>();
+    this.relay.run(resolve);
+    this.result = promise.finally(() => {
       clientSide.destroy();
       backendSide.destroy();
     });
