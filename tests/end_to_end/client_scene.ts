@@ -18,7 +18,7 @@ import {
   SSL_REQUEST,
   startupMessage,
 } from "../support/raw_messages.ts";
-import { RunningProxy } from "../support/running_proxy.ts";
+import { type ProxyScenario, RunningProxy } from "../support/running_proxy.ts";
 import { waitUntil } from "../support/wait_until.ts";
 
 /** What a {@link ClientScene} is made with; what is left out is the ordinary. */
@@ -29,6 +29,8 @@ export interface SceneOptions {
   readonly hba?: readonly string[];
   /** TOML behind the backend `main` and the rule that lets `alice@example.com` in as `app_scram`. */
   readonly toml?: string;
+  /** What else the proxy is made of. */
+  readonly proxy?: Omit<ProxyScenario, "toml" | "files">;
 }
 
 /** A session that says and hears exact bytes, logged in and idle. */
@@ -65,7 +67,9 @@ export class ClientScene implements AsyncDisposable {
   }
 
   /** Starts the backend, the issuer and the proxy. */
-  static async start({ major = 18, settings, hba = [], toml = "" }: SceneOptions = {}): Promise<ClientScene> {
+  static async start(
+    { major = 18, settings, hba = [], toml = "", proxy: given }: SceneOptions = {},
+  ): Promise<ClientScene> {
     await using resources = new AsyncDisposableStack();
     const authority = await createAuthority("pg-auth-proxy tests");
     const { certificatePem, keyPem } = await authority.issueForLoopback();
@@ -78,6 +82,7 @@ export class ClientScene implements AsyncDisposable {
       }),
     );
     const scenario = {
+      ...given,
       toml: backendAndRule(cluster.port) + toml,
       files: { password: PASSWORDS.app_scram },
     };

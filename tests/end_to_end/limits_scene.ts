@@ -28,6 +28,8 @@ export interface LimitsScenario {
   readonly rule?: string;
   /** Keys of the backend `main`. */
   readonly backend?: string;
+  /** How many workers there are; default: one, which goes by the scene's clock. */
+  readonly workers?: number;
 }
 
 /** Who logs in, and what becomes of it. */
@@ -198,8 +200,12 @@ function limitsOf({ limits = "" }: LimitsScenario): string {
   return `failed_logins = 0\n${limits}`;
 }
 
-function tomlOf({ rule = "", backend = "" }: LimitsScenario, port: number): string {
+function tomlOf({ rule = "", backend = "", workers = 1 }: LimitsScenario, port: number): string {
   return `
+[service]
+workers = ${workers}
+refresh = "0"
+
 [[backends]]
 name = "main"
 url = "postgres://app@localhost:${port}?sslmode=disable"

@@ -27,7 +27,12 @@ export interface TokenScene extends AsyncDisposable {
 
 /** Starts backend, issuer (unless it is given) and proxy. */
 export async function startTokenScene(
-  scenario: Pick<ProxyScenario, "issuer" | "issuedBy" | "between"> = {},
+  scenario: Pick<ProxyScenario, "issuer" | "issuedBy" | "between" | "files"> & {
+    /** How many workers there are; default: one. */
+    readonly workers?: number;
+    /** Keys of the rule. */
+    readonly rule?: string;
+  } = {},
 ): Promise<TokenScene> {
   await using resources = new AsyncDisposableStack();
   const backend = resources.use(
@@ -39,7 +44,8 @@ export async function startTokenScene(
   );
   let aheadMs = 0;
   const now = () => Date.now() + aheadMs;
-  const proxy = resources.use(await RunningProxy.start({ ...scenario, toml: tomlOf(backend.port), now }));
+  const toml = tomlOf(backend.port, scenario);
+  const proxy = resources.use(await RunningProxy.start({ ...scenario, toml, now }));
   const { issuer } = proxy;
   const rest = resources.move();
   return {
@@ -65,8 +71,12 @@ export async function startTokenScene(
   };
 }
 
-function tomlOf(backendPort: number): string {
+function tomlOf(backendPort: number, { workers = 1, rule = "" }): string {
   return `
+[service]
+workers = ${workers}
+refresh = "0"
+
 ${BOTH_WAYS_IN}
 
 [[backends]]
@@ -78,5 +88,6 @@ require_auth = ["none"]
 issuer = "corp"
 match = '/alice(@example\\.com)?/'
 backend = "main"
+${rule}
 `;
 }
