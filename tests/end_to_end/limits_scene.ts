@@ -197,7 +197,7 @@ export async function ask(client: RawConnection, statement: string): Promise<voi
 }
 
 function limitsOf({ limits = "" }: LimitsScenario): string {
-  return `failed_logins = 0\n${limits}`;
+  return limits.includes("failed_logins") ? limits : `failed_logins = 0\n${limits}`;
 }
 
 function tomlOf({ rule = "", backend = "", workers = 1 }: LimitsScenario, port: number): string {
