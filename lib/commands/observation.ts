@@ -8,7 +8,7 @@ import type { Census } from "../observe/census.ts";
 import type { Observer, ProxyEvent } from "../observe/events.ts";
 import { type LineSink, LineWriter } from "../observe/line_writer.ts";
 import { type Log, logLineOf, openLog } from "../observe/log.ts";
-import { Metrics } from "../observe/metrics.ts";
+import type { Metrics } from "../observe/metrics.ts";
 import { tellAll } from "../observe/observers.ts";
 import { Readiness } from "../observe/readiness.ts";
 import { openTraces } from "../observe/traces.ts";
@@ -31,7 +31,9 @@ export interface ObservationOptions {
  */
 export class Observation implements AsyncDisposable {
   readonly #standardError: LineWriter;
-  readonly #metrics = new Metrics();
+  /** From when there is first somewhere to ask for them. */
+  #metrics: Metrics | null = null;
+  #census: (() => Promise<Census>) | null = null;
   readonly #readiness = new Readiness({ now: uptime, wallClock: Date.now });
   readonly #serviceManager: ServiceManager;
   readonly #traces = openTraces();
@@ -63,7 +65,10 @@ export class Observation implements AsyncDisposable {
     try {
       await this.discard();
       const outputs = await openOutputs(this.#outputs, loaded.configuration, {
-        sources: { readiness: () => this.#readiness.answer(), metrics: this.#metrics },
+        sources: async () => ({
+          readiness: () => this.#readiness.answer(),
+          metrics: this.#metrics ??= await this.#beginMetrics(),
+        }),
         report: (event) => this.#reportOutput(event),
       });
       this.#prepared = { outputs, loaded };
@@ -95,7 +100,7 @@ export class Observation implements AsyncDisposable {
     this.#observe = tellAll([
       this.#log.observe,
       ...(audit === null ? [] : [this.#auditTrail]),
-      this.#metrics.observe,
+      ...(this.#metrics === null ? [] : [this.#metrics.observe]),
       this.#readiness.observe,
       this.#serviceManager.observe,
       ...(this.#traces === undefined ? [] : [this.#traces]),
@@ -108,7 +113,8 @@ export class Observation implements AsyncDisposable {
 
   /** The proxy serves: from now on `census` tells the metrics what no event does. */
   serving(census: () => Promise<Census>): void {
-    this.#metrics.watch(census);
+    this.#census = census;
+    this.#metrics?.watch(census);
     this.#serviceManager.ready();
   }
 
@@ -126,8 +132,16 @@ export class Observation implements AsyncDisposable {
     await this.#closing;
     await closeOutputs(this.#outputs);
     this.#log?.[Symbol.dispose]();
-    this.#metrics[Symbol.dispose]();
+    this.#metrics?.[Symbol.dispose]();
     await this.#standardError[Symbol.asyncDispose]();
+  }
+
+  /** Only now is loaded what counts: it takes a third as long as all else that starts the program. */
+  async #beginMetrics(): Promise<Metrics> {
+    const { Metrics } = await import("../observe/metrics.ts");
+    const metrics = new Metrics();
+    if (this.#census !== null) metrics.watch(this.#census);
+    return metrics;
   }
 
   #beginAuditTrail(): Observer {

@@ -3,7 +3,7 @@ import type { Configuration } from "../config/configuration.ts";
 import type { ListenAddress } from "../listen_address.ts";
 import { whyNotListening } from "../listening.ts";
 import { addressesOf } from "../observe/admin_schema.ts";
-import { AdminServer, type AdminSources } from "../observe/admin_server.ts";
+import type { AdminServer, AdminSources } from "../observe/admin_server.ts";
 import { auditLine } from "../observe/audit.ts";
 import type { OutputName, ProxyEvent } from "../observe/events.ts";
 import { logLineOf } from "../observe/log.ts";
@@ -23,7 +23,8 @@ export const NO_OUTPUTS: Outputs = { log: null, audit: null, admin: new Map() };
 
 /** What outputs need. */
 export interface OutputsOutside {
-  readonly sources: AdminSources;
+  /** What an admin server tells of; asked for only if there is to be one. */
+  readonly sources: () => Promise<AdminSources>;
   readonly report: (event: ProxyEvent) => void;
 }
 
@@ -95,7 +96,8 @@ async function openAdmin(
   },
 ): Promise<AdminServer> {
   try {
-    return await AdminServer.open({ address, tls, sources });
+    const { AdminServer } = await import("../observe/admin_server.ts");
+    return await AdminServer.open({ address, tls, sources: await sources() });
   } catch (error) {
     const isOurs = [...now.admin.values()].some((server) => server.address.port === address.port);
     const why = isOurs
