@@ -2,7 +2,7 @@
 // In: two streams, each just past its login. Out: how the session ended, and how many bytes went each way.
 // Chapter: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-TERMINATION
 import type { PgError } from "../errors.ts";
-import type { ByteStream } from "../stream/byte_stream.ts";
+import type { ByteStream, ChunkTaker } from "../stream/byte_stream.ts";
 import { Activity } from "./activity.ts";
 import { Cancelling, type SendCancel } from "./cancelling.ts";
 import { Departure } from "./departure.ts";
@@ -91,8 +91,7 @@ export class Relay {
     const closed = () => {
       if (--open === 0) void this.#finish(over);
     };
-    void this.#carry(this.#client, {
-      ahead: fromClient,
+    void this.#carry(this.#client, fromClient, {
       take: (chunk) => this.#takeFromClient(chunk),
       ended: () => {
         this.#end().clientEnded();
@@ -103,8 +102,7 @@ export class Relay {
         closed();
       },
     });
-    void this.#carry(this.#backend, {
-      ahead: fromBackend,
+    void this.#carry(this.#backend, fromBackend, {
       take: (chunk) => this.#takeFromBackend(chunk),
       ended: () => {
         this.#end().backendGone();
@@ -167,23 +165,14 @@ export class Relay {
     return this.#cancels().cancel();
   }
 
-  /** Takes what was read ahead of a stream, and then all that comes by it. */
-  async #carry(
-    stream: ByteStream,
-    { ahead, take, ended, broke }: {
-      readonly ahead: Uint8Array;
-      readonly take: (chunk: Uint8Array) => Promise<void> | null;
-      readonly ended: () => void;
-      readonly broke: (cause: unknown) => void;
-    },
-  ): Promise<void> {
+  /** Has `taker` take what was read ahead of a stream, and then all that comes by it. */
+  async #carry(stream: ByteStream, ahead: Uint8Array, taker: ChunkTaker): Promise<void> {
     try {
-      if (ahead.length > 0) await take(ahead);
-      await stream.readAll(take);
-      ended();
+      if (ahead.length > 0) await taker.take(ahead);
     } catch (cause) {
-      broke(cause);
+      return taker.broke(cause);
     }
+    stream.readAll(taker);
   }
 
   #takeFromClient(chunk: Uint8Array): Promise<void> | null {

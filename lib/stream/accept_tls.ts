@@ -3,7 +3,7 @@ import { PgError, protocolViolation } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { untilAborted } from "./channel.ts";
 import type { ByteStream } from "./byte_stream.ts";
-import { NodeStream, socketOf } from "./node_stream.ts";
+import { NodeStream, upgradable } from "./node_stream.ts";
 import type { ServerCertificate } from "./server_certificate.ts";
 
 /** The one application protocol spoken here, by its ALPN name. */
@@ -36,11 +36,10 @@ export interface AcceptTlsOptions {
  * @throws {PgError} 08P01 when the handshake fails
  */
 export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOptions): Promise<ByteStream> {
-  const { peer, local } = stream;
   const isDirect = options.begun !== undefined;
-  const carrier = socketOf(stream, options.begun);
+  const over = upgradable(stream);
   const socket = new TLSSocket(
-    carrier,
+    over.handOver(options.begun),
     {
       isServer: true,
       secureContext: options.certificate.secureContext,
@@ -52,35 +51,19 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
       highWaterMark: LAST_RECORD,
     } as TLSSocketOptions & { readonly highWaterMark: number },
   );
+  const secured = new NodeStream(socket, { over, beginning: "secure", lastPiece: LAST_RECORD });
   try {
-    await untilAborted(handshake(socket, "secure"), options.signal);
+    await untilAborted(secured.begun(), options.signal);
   } catch (cause) {
-    socket.destroy();
+    secured.destroy();
     throw cause instanceof PgError ? cause : protocolViolation("TLS handshake failed", { cause });
   }
   if (isDirect && socket.alpnProtocol !== ALPN_PROTOCOL) {
-    socket.destroy();
+    secured.destroy();
     throw new PgError(
       SQLSTATE.protocolViolation,
       `direct TLS connection without ALPN protocol "${ALPN_PROTOCOL}"`,
     );
   }
-  return new NodeStream(socket, { peer, local, carrier, lastPiece: LAST_RECORD });
-}
-
-/** Settles when the handshake of `socket` is over, one way or the other. */
-export function handshake(socket: TLSSocket, success: "secure" | "secureConnect"): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const left = () => reject(new Error("the peer closed the connection during the TLS handshake"));
-  const succeeded = () => {
-    for (const event of ["end", "close"]) socket.off(event, left);
-    resolve();
-  };
-  socket.once(success, succeeded);
-  socket.once("close", left);
-  // A peer that leaves in the middle, by FIN or RST, is seen as an end alone.
-  socket.once("end", left);
-  // This one stays: an error right behind the handshake would find no other listener, and end the program.
-  socket.on("error", reject);
-  return promise;
+  return secured;
 }

@@ -34,8 +34,15 @@ export class StreamBroken extends Error {
   }
 }
 
-/** What is done with a chunk; a promise where no more may come before that has settled. */
-export type TakeChunk = (chunk: Uint8Array) => Promise<void> | null;
+/** Who takes every chunk of a stream as it comes. */
+export interface ChunkTaker {
+  /** Takes one; gives a promise where no more may come before that has settled. */
+  take(chunk: Uint8Array): Promise<void> | null;
+  /** The peer has sent its last byte. */
+  ended(): void;
+  /** The stream broke, or was let go by `destroy`: a {@link StreamBroken}; or `take` has thrown this. */
+  broke(cause: unknown): void;
+}
 
 /**
  * A two-way stream of bytes with back-pressure and half-close: TCP, TLS or memory.
@@ -65,12 +72,10 @@ export interface ByteStream extends Disposable {
   read(): Promise<Uint8Array | null>;
 
   /**
-   * Gives every chunk to `take`, up to the peer's last byte, and then settles: as reading one after the other, without a
-   * promise for each. One that is lent is good until what `take` has returned is settled.
-   *
-   * @throws {StreamBroken} when it breaks, or is let go by `destroy`; and whatever `take` throws
+   * Gives every chunk to `taker`, up to the peer's last byte: as reading one after the other, without a promise that waits.
+   * One that is lent is good until what `take` has returned is settled.
    */
-  readAll(take: TakeChunk): Promise<void>;
+  readAll(taker: ChunkTaker): void;
 
   /**
    * Sends bytes; settles when it takes more.

@@ -1,5 +1,5 @@
 import { plainAddress } from "../address.ts";
-import { type ByteStream, type PeerAddress, StreamBroken, type TakeChunk } from "./byte_stream.ts";
+import { type ByteStream, type ChunkTaker, type PeerAddress, StreamBroken } from "./byte_stream.ts";
 
 /** A read buffer begins small, because an idle session holds one each way; it grows while reads come back full. */
 const SMALL_BUFFER = 4 * 1024;
@@ -45,21 +45,8 @@ export class ConnStream implements ByteStream {
     }
   }
 
-  async readAll(take: TakeChunk): Promise<void> {
-    for (;;) {
-      const buffer = this.#buffer;
-      let length: number | null;
-      // As in `read`, and not by it: a promise more for each chunk is felt.
-      try {
-        length = await this.#conn.read(buffer);
-      } catch (cause) {
-        throw new StreamBroken(cause);
-      }
-      if (length === null) return;
-      this.#fitBuffer(length);
-      const taken = take(length === buffer.length ? buffer : buffer.subarray(0, length));
-      if (taken !== null) await taken;
-    }
+  readAll(taker: ChunkTaker): void {
+    this.#giveAll(taker).then(() => taker.ended(), (cause) => taker.broke(cause));
   }
 
   send(bytes: Uint8Array): Promise<void> {
@@ -89,6 +76,23 @@ export class ConnStream implements ByteStream {
 
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  async #giveAll(taker: ChunkTaker): Promise<void> {
+    for (;;) {
+      const buffer = this.#buffer;
+      let length: number | null;
+      // As in `read`, and not by it: a promise more for each chunk is felt.
+      try {
+        length = await this.#conn.read(buffer);
+      } catch (cause) {
+        throw new StreamBroken(cause);
+      }
+      if (length === null) return;
+      this.#fitBuffer(length);
+      const taken = taker.take(length === buffer.length ? buffer : buffer.subarray(0, length));
+      if (taken !== null) await taken;
+    }
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {

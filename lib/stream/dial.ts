@@ -2,11 +2,11 @@ import { connect, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from "node:tls";
 import { PgError } from "../errors.ts";
 import { SQLSTATE } from "../sqlstate.ts";
-import { ALPN_PROTOCOL, handshake } from "./accept_tls.ts";
+import { ALPN_PROTOCOL } from "./accept_tls.ts";
 import { untilAborted } from "./channel.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnStream } from "./conn_stream.ts";
-import { KEEP_ALIVE_MS, NodeStream, socketOf } from "./node_stream.ts";
+import { KEEP_ALIVE_MS, NodeStream, upgradable } from "./node_stream.ts";
 
 /** Where a backend listens. */
 export type Endpoint =
@@ -73,18 +73,18 @@ async function connectTcp(hostname: string, port: number): Promise<Deno.Conn> {
 }
 
 async function dialSocket(endpoint: Endpoint, signal: AbortSignal): Promise<ByteStream> {
-  let socket: Socket | undefined;
+  const socket = connect({
+    ...(endpoint.kind === "unix" ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port }),
+    allowHalfOpen: true,
+  });
+  const stream = new NodeStream(socket, { peer: endpointAddress(endpoint), beginning: "connect" });
   try {
-    socket = connect({
-      ...(endpoint.kind === "unix" ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port }),
-      allowHalfOpen: true,
-    });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    await untilAborted(connected(socket), signal);
-    return new NodeStream(socket, { peer: endpointAddress(endpoint) });
+    await untilAborted(stream.begun(), signal);
+    return stream;
   } catch (error) {
-    socket?.destroy();
+    stream.destroy();
     throw error;
   }
 }
@@ -99,23 +99,23 @@ async function dialSocket(endpoint: Endpoint, signal: AbortSignal): Promise<Byte
  * @throws {PgError} 08001 when the handshake fails or the certificate is not good
  */
 export async function secureBackend(stream: ByteStream, tls: BackendTls): Promise<ByteStream> {
-  const { peer, local } = stream;
-  const carrier = socketOf(stream);
-  const socket = connectTls(secureOptions(carrier, tls));
+  const over = upgradable(stream);
+  const socket = connectTls(secureOptions(over.handOver(), tls));
+  const secured = new NodeStream(socket, { over, beginning: "secureConnect" });
   try {
-    await untilAborted(handshake(socket, "secureConnect"), tls.signal);
+    await untilAborted(secured.begun(), tls.signal);
   } catch (error) {
-    socket.destroy();
+    secured.destroy();
     throw error instanceof PgError ? error : unreachable("could not establish TLS with the backend", error);
   }
   if (tls.isAlpnRequired && socket.alpnProtocol !== ALPN_PROTOCOL) {
-    socket.destroy();
+    secured.destroy();
     throw unreachable(
       "could not establish TLS with the backend",
       "it did not choose the protocol postgresql by ALPN",
     );
   }
-  return new NodeStream(socket, { peer, local, carrier });
+  return secured;
 }
 
 function secureOptions(socket: Socket, tls: BackendTls): ConnectionOptions {
@@ -135,14 +135,6 @@ function secureOptions(socket: Socket, tls: BackendTls): ConnectionOptions {
       ? (_, certificate) => checkServerIdentity(tls.host, certificate)
       : () => undefined,
   };
-}
-
-function connected(socket: Socket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-    socket.once("close", () => reject(new Error("the connection was closed")));
-  });
 }
 
 function endpointAddress(endpoint: Endpoint) {

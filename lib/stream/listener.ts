@@ -76,7 +76,7 @@ export class Listener implements Disposable {
   }
 
   #take(socket: Socket): void {
-    socket.once("close", () => acceptAgain(this.#server));
+    socket.on("close", this.#acceptAgain);
     // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
     if (socket.remoteAddress === undefined || !this.#server.listening) return void socket.destroy();
     // Here, because Deno 2.9 makes nothing of the server's own option.
@@ -88,6 +88,9 @@ export class Listener implements Disposable {
       this.#pauseIfObstructed();
     });
   }
+
+  /** One for all sockets, each of which keeps it as long as it lives. */
+  readonly #acceptAgain = (): void => acceptAgain(this.#server);
 
   /** Tells when the connection just accepted was the last there is a file descriptor for, and tries again until it is not. */
   #pauseIfObstructed(): void {

@@ -1,4 +1,4 @@
-import { type ByteStream, type PeerAddress, StreamBroken, type TakeChunk } from "./byte_stream.ts";
+import { type ByteStream, type ChunkTaker, type PeerAddress, StreamBroken } from "./byte_stream.ts";
 
 /** Bytes one end may leave unread before the other's `write` waits. */
 export const CAPACITY = 16 * 1024;
@@ -30,8 +30,8 @@ class MemoryStream implements ByteStream {
     return this.#incoming.read();
   }
 
-  async readAll(take: TakeChunk): Promise<void> {
-    for (let chunk = await this.read(); chunk !== null; chunk = await this.read()) await take(chunk);
+  readAll(taker: ChunkTaker): void {
+    this.#giveAll(taker).then(() => taker.ended(), (cause) => taker.broke(cause));
   }
 
   write(bytes: Uint8Array): Promise<void> {
@@ -54,6 +54,10 @@ class MemoryStream implements ByteStream {
 
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  async #giveAll(taker: ChunkTaker): Promise<void> {
+    for (let chunk = await this.read(); chunk !== null; chunk = await this.read()) await taker.take(chunk);
   }
 }
 

@@ -1,13 +1,15 @@
 import type { Socket } from "node:net";
-import { type DetailedPeerCertificate, TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { plainAddress } from "../address.ts";
 import {
   type ByteStream,
+  type ChunkTaker,
   type PeerAddress,
   StreamBroken,
-  type TakeChunk,
   type TlsDetails,
 } from "./byte_stream.ts";
+import { type Beginning, setOwner, type SocketOwner } from "./socket_owner.ts";
+import { tlsDetails } from "./tls_details.ts";
 
 /** Without traffic for so long, TCP itself asks whether the peer is still there, in milliseconds. */
 export const KEEP_ALIVE_MS = 60_000;
@@ -16,9 +18,10 @@ export const KEEP_ALIVE_MS = 60_000;
 export interface NodeStreamOptions {
   /** Default: what the socket says. */
   readonly peer?: PeerAddress;
-  readonly local?: PeerAddress;
-  /** Inside TLS, the socket that the records come by. */
-  readonly carrier?: Socket;
+  /** Inside TLS, what the records come by: it was handed over. */
+  readonly over?: NodeStream;
+  /** Where it has not begun yet, by what it will say so. */
+  readonly beginning?: Beginning;
   /**
    * Of what is sent, the last piece is no longer than this, in bytes, and is given to the socket by itself. It must be the
    * socket's high-water mark. Default: all is sent as it comes.
@@ -27,19 +30,24 @@ export interface NodeStreamOptions {
 }
 
 /** A {@link ByteStream} over a socket of `node:net` or `node:tls`. */
-export class NodeStream implements ByteStream {
+export class NodeStream implements ByteStream, SocketOwner {
   peer: PeerAddress;
-  local: PeerAddress;
   readonly lendsChunks = false;
   readonly keepsChunks = true;
   readonly #socket: Socket;
   /** Inside TLS, the socket that the records come by. */
   readonly #carrier: Socket | null;
+  /** Once somebody has asked: the socket remembers it as well, and nobody asks for most. */
+  #local: PeerAddress | undefined;
+  /** Until it has begun. */
+  #beginning: PromiseWithResolvers<void> | null = null;
   /** What arrived and was not read yet; the socket is paused while there is any. */
   #unread: Uint8Array[] = [];
   #reader: PromiseWithResolvers<Uint8Array | null> | null = null;
   /** Who takes every chunk as it comes. */
-  #taker: Taker | null = null;
+  #taker: ChunkTaker | null = null;
+  /** That one has asked for no more for now. */
+  #isTakerBusy = false;
   #writer: PromiseWithResolvers<void> | null = null;
   readonly #lastPiece: number;
   /** What the socket is to be given later. */
@@ -48,28 +56,39 @@ export class NodeStream implements ByteStream {
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(
-    socket: Socket,
-    { peer = peerOf(socket), local = localOf(socket), carrier, lastPiece = 0 }: NodeStreamOptions = {},
-  ) {
+  constructor(socket: Socket, { peer, over, beginning, lastPiece = 0 }: NodeStreamOptions = {}) {
     this.#socket = socket;
-    this.#carrier = carrier ?? null;
+    this.#carrier = over === undefined ? null : over.#socket;
+    if (over !== undefined) this.#local = over.#local;
     this.#lastPiece = lastPiece;
-    this.peer = peer;
-    this.local = local;
-    // The end may have come already, behind the last bytes of a handshake; it is not told twice.
+    this.peer = peer ?? over?.peer ?? peerOf(socket);
+    // The end may have come already; it is not told twice.
     this.#hasEnded = socket.readableEnded;
     this.#isClosed = socket.closed;
-    socket.on("data", this.#onData);
-    socket.on("end", this.#onEnd);
-    socket.on("drain", this.#onDrain);
-    socket.on("error", this.#onError);
-    socket.on("close", this.#onClose);
-    this.#pause();
+    setOwner(socket, this, beginning);
+    if (beginning === undefined) this.#pause();
+    else this.#beginning = Promise.withResolvers();
+  }
+
+  get local(): PeerAddress {
+    return this.#local ??= localOf(this.#socket);
+  }
+
+  set local(local: PeerAddress) {
+    this.#local = local;
   }
 
   get tls(): TlsDetails | null {
     return this.#socket instanceof TLSSocket ? tlsDetails(this.#socket) : null;
+  }
+
+  /**
+   * Settles when it has begun.
+   *
+   * @throws {Error} when its socket fails before, or the peer closes it
+   */
+  begun(): Promise<void> {
+    return this.#beginning?.promise ?? DONE;
   }
 
   read(): Promise<Uint8Array | null> {
@@ -82,15 +101,13 @@ export class NodeStream implements ByteStream {
     return this.#reader.promise;
   }
 
-  readAll(take: TakeChunk): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#taker = { take, resolve, reject, isPausing: false };
+  readAll(taker: ChunkTaker): void {
+    this.#taker = taker;
     this.#giveOn();
-    return promise;
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return this.send(bytes) ?? WRITTEN;
+    return this.send(bytes) ?? DONE;
   }
 
   send(bytes: Uint8Array): Promise<void> | null {
@@ -122,12 +139,8 @@ export class NodeStream implements ByteStream {
   /** Gives up the socket for another to carry on, with `bytes` and all that was not read in front of it. */
   handOver(bytes: Uint8Array = new Uint8Array(0)): Socket {
     const socket = this.#socket;
-    socket.off("data", this.#onData);
-    socket.off("end", this.#onEnd);
-    socket.off("drain", this.#onDrain);
-    socket.off("error", this.#onError);
-    socket.off("close", this.#onClose);
-    // A socket that flows gives what is put back to its listeners at once, and there are none now.
+    setOwner(socket, null);
+    // A socket that flows gives what is put back to its listeners at once, and nobody is told of it now.
     socket.pause();
     for (const chunk of [bytes, ...this.#unread].reverse()) {
       if (chunk.length > 0) socket.unshift(chunk);
@@ -175,40 +188,44 @@ export class NodeStream implements ByteStream {
 
   /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
   #giveOn(): void {
-    const taker = this.#taker!;
-    taker.isPausing = false;
-    while (!taker.isPausing) {
+    this.#isTakerBusy = false;
+    while (this.#taker !== null && !this.#isTakerBusy) {
       const chunk = this.#unread.shift();
-      if (chunk !== undefined) this.#give(chunk, taker);
-      else if (this.#hasEnded) return this.#leaveTaker();
-      else if (this.#isClosed) return this.#leaveTaker(new StreamBroken(this.#error));
+      if (chunk !== undefined) this.#give(chunk, this.#taker);
+      else if (this.#hasEnded) this.#leaveTaker()?.ended();
+      else if (this.#isClosed) this.#leaveTaker()?.broke(new StreamBroken(this.#error));
       else return void (this.#socket.isPaused() && this.#resume());
-      if (this.#taker === null) return;
     }
   }
 
-  #give(chunk: Uint8Array, taker: Taker): void {
+  #give(chunk: Uint8Array, taker: ChunkTaker): void {
     try {
       const taken = taker.take(chunk);
       if (taken === null) return;
-      taker.isPausing = true;
+      this.#isTakerBusy = true;
       this.#pause();
-      taken.then(() => this.#giveOn(), (error) => this.#leaveTaker(error));
+      taken.then(() => this.#giveOn(), (error) => this.#leaveTaker()?.broke(error));
     } catch (error) {
-      this.#leaveTaker(error);
+      this.#leaveTaker()?.broke(error);
     }
   }
 
-  #leaveTaker(error?: unknown): void {
+  /** Nothing more is given to the taker but what is said to it now. */
+  #leaveTaker(): ChunkTaker | null {
     const taker = this.#taker;
     this.#taker = null;
-    if (error === undefined) taker?.resolve();
-    else taker?.reject(error);
+    return taker;
   }
 
-  readonly #onData = (chunk: Uint8Array): void => {
-    const taker = this.#taker;
-    if (taker !== null && !taker.isPausing) return this.#give(chunk, taker);
+  /** As {@link SocketOwner}, like those that follow. */
+  began(): void {
+    this.#pause();
+    this.#beginning?.resolve();
+    this.#beginning = null;
+  }
+
+  received(chunk: Uint8Array): void {
+    if (this.#taker !== null && !this.#isTakerBusy) return this.#give(chunk, this.#taker);
     const reader = this.#reader;
     if (reader === null) {
       this.#unread.push(chunk);
@@ -217,48 +234,43 @@ export class NodeStream implements ByteStream {
     }
     this.#reader = null;
     reader.resolve(chunk);
-  };
+  }
 
-  readonly #onEnd = (): void => {
+  ended(): void {
     this.#hasEnded = true;
+    // A peer that leaves in the middle of a handshake, by FIN or RST, is seen as an end alone.
+    this.#beginning?.reject(new Error("the peer closed the connection"));
     this.#reader?.resolve(null);
     this.#reader = null;
-    if (this.#taker?.isPausing === false) this.#leaveTaker();
-  };
+    if (!this.#isTakerBusy) this.#leaveTaker()?.ended();
+  }
 
-  readonly #onDrain = (): void => {
+  drained(): void {
     while (this.#unsent.length > 0 && !this.#socket.writableNeedDrain) this.#sendPiece();
     if (this.#socket.writableNeedDrain) return;
     this.#writer?.resolve();
     this.#writer = null;
-  };
+  }
 
-  readonly #onError = (error: Error): void => {
+  failed(error: Error): void {
     this.#error = error;
-  };
+    this.#beginning?.reject(error);
+  }
 
-  readonly #onClose = (): void => {
+  closed(): void {
     this.#isClosed = true;
     const broken = new StreamBroken(this.#error);
+    this.#beginning?.reject(new Error("the peer closed the connection"));
     this.#reader?.reject(broken);
     this.#writer?.reject(broken);
     this.#reader = this.#writer = null;
-    if (this.#taker?.isPausing === false) this.#leaveTaker(broken);
-  };
+    if (!this.#isTakerBusy) this.#leaveTaker()?.broke(broken);
+  }
 }
 
-/** Who takes every chunk as it comes, and what is told at the end. */
-interface Taker {
-  readonly take: TakeChunk;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-  /** It has asked for no more for now. */
-  isPausing: boolean;
-}
-
-/** The socket of a stream that can go on inside TLS, with `bytes` and all that was not read in front of it. */
-export function socketOf(stream: ByteStream, bytes?: Uint8Array): Socket {
-  if (stream instanceof NodeStream) return stream.handOver(bytes);
+/** A stream that can go on inside TLS. */
+export function upgradable(stream: ByteStream): NodeStream {
+  if (stream instanceof NodeStream) return stream;
   throw new TypeError("only a stream over node:net can go on inside TLS");
 }
 
@@ -273,7 +285,7 @@ function handleOf(socket: Socket | null): SocketHandle | null {
   return (socket as unknown as { _handle?: SocketHandle } | null)?._handle ?? null;
 }
 
-const WRITTEN = Promise.resolve();
+const DONE = Promise.resolve();
 
 function peerOf(socket: Socket): PeerAddress {
   return { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
@@ -281,39 +293,4 @@ function peerOf(socket: Socket): PeerAddress {
 
 function localOf(socket: Socket): PeerAddress {
   return { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
-}
-
-function tlsDetails(socket: TLSSocket): TlsDetails {
-  const [peerCertificate = null, ...peerIntermediates] = peerCertificates(socket);
-  return {
-    version: socket.getProtocol() ?? "unknown",
-    cipher: socket.getCipher()?.name ?? "unknown",
-    serverName: (socket as { servername?: string | false | null }).servername || null,
-    alpn: socket.alpnProtocol || null,
-    peerCertificate,
-    peerIntermediates,
-  };
-}
-
-/** What the peer has sent, in its order. */
-function peerCertificates(socket: TLSSocket): Uint8Array[] {
-  try {
-    return chainOf(socket.getPeerCertificate(true));
-  } catch {
-    // TLS has read the first of them alone; the others may be anything.
-    const { raw } = socket.getPeerCertificate(false);
-    return raw === undefined ? [] : [new Uint8Array(raw)];
-  }
-}
-
-/** Each `issuerCertificate` is the one sent next, whoever has issued it. */
-function chainOf(first: Partial<DetailedPeerCertificate> | null): Uint8Array[] {
-  const found: Uint8Array[] = [];
-  for (let one = first; one?.raw !== undefined;) {
-    found.push(new Uint8Array(one.raw));
-    const next: DetailedPeerCertificate | undefined = one.issuerCertificate;
-    // One that has signed itself is its own issuer, and the last.
-    one = next === one ? null : next ?? null;
-  }
-  return found;
 }

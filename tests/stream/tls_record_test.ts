@@ -81,11 +81,15 @@ function clientOver(stream: ByteStream, records: RecordCounter): TLSSocket {
     read() {},
     write: (chunk, _, done) => void stream.write(chunk).then(() => done(), done),
   });
-  stream.readAll((chunk) => {
-    records.add(chunk);
-    carrier.push(chunk);
-    return null;
-  }).then(() => carrier.push(null), () => {});
+  stream.readAll({
+    take(chunk) {
+      records.add(chunk);
+      carrier.push(chunk);
+      return null;
+    },
+    ended: () => void carrier.push(null),
+    broke() {},
+  });
   return connectTls({
     socket: carrier,
     servername: "localhost",
