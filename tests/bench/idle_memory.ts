@@ -10,10 +10,10 @@ import { number } from "./table.ts";
 import { TARGETS } from "./targets.ts";
 
 /** Sessions opened and closed before anything: the compiler's and the garbage collector's share is not that of a session. */
-const WARM_UP_SESSIONS = 200;
+const WARM_UP_SESSIONS = 100;
 
 /** Then so many that stay: what those have left who are gone is given to these, and not to the ones that are counted. */
-const FIRST_SESSIONS = 200;
+const FIRST_SESSIONS = 100;
 
 /** Resident memory of a program, in bytes. */
 interface Grown {
@@ -54,9 +54,10 @@ export async function measureIdleMemory(bench: Bench): Promise<void> {
   for (const [sessions, series] of climbs) tell(report, sessions, series);
 }
 
-/** Of the floors, that of idle sessions. */
-function isMeasured({ kind, name, transports }: Contender): boolean {
-  return transports.includes("TLS") && kind !== "direct" && (kind !== "floor" || name.endsWith(IDLE_FLOOR));
+/** Of the floors, that of idle sessions; and several processes weigh what each of them weighs. */
+function isMeasured({ kind, name, loops, transports }: Contender): boolean {
+  if (!transports.includes("TLS")) return false;
+  return kind === "proxy" || (kind === "peer" && loops === 1) || name.endsWith(IDLE_FLOOR);
 }
 
 function isPrincipal({ kind, name, loops }: Contender): boolean {
