@@ -94,7 +94,9 @@ export async function tryLogin(login: BackendLogin, signal: AbortSignal): Promis
 export class BackendCanceller {
   readonly #access: BackendAccess;
   readonly #host: Host;
-  readonly #backendKey: NonNullable<Reached["backendKey"]>;
+  readonly #processId: number;
+  /** In hexadecimal: in bytes it would take eight times the memory. */
+  readonly #secretKey: string;
   readonly #proxyHeader: Uint8Array | undefined;
 
   constructor(
@@ -105,7 +107,8 @@ export class BackendCanceller {
   ) {
     this.#access = access;
     this.#host = host;
-    this.#backendKey = backendKey;
+    this.#processId = backendKey.processId;
+    this.#secretKey = backendKey.secretKey.toHex();
     this.#proxyHeader = proxyHeader;
   }
 
@@ -124,7 +127,9 @@ export class BackendCanceller {
     const answers = answersOver(channel, this.#access, { attempt, isBesideConn: false });
     await channel.converse(agreeOnTls(this.#access, this.#host), answers);
     if (!isStillMeant()) return;
-    await channel.say([encodeMessage(startupPacket, { kind: "CancelRequest", ...this.#backendKey })]);
+    const secretKey = Uint8Array.fromHex(this.#secretKey);
+    const request = { kind: "CancelRequest", processId: this.#processId, secretKey } as const;
+    await channel.say([encodeMessage(startupPacket, request)]);
     await channel.untilEnd();
   }
 }

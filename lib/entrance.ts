@@ -173,8 +173,14 @@ export class Entrance implements Stranger {
     },
   ): Promise<OpenedBackend> {
     const { access } = about;
-    const { peer: client, local: server } = this.#client.stream;
-    const connection = { client, server };
+    const { stream } = this.#client;
+    const connection = {
+      client: stream.peer,
+      // Most backends are not told of it, and a socket that was asked remembers it as long as it lives.
+      get server() {
+        return stream.local;
+      },
+    };
     const login = backendLoginOf(admission, { ...about, connection });
     this.#trace.blot(login.token);
     return openBackend(login, {
