@@ -24,9 +24,7 @@ export type PermissionQuery = (descriptor: Deno.PermissionDescriptor) => Promise
 export function requiredPermissions(configuration: Configuration): RequiredPermissions {
   const { listen, issuers, backends, service, log, audit, admin } = configuration;
   const net = new Set<string>();
-  const read = new Set<string>(configuration.files);
-  // Each worker reads the program once more.
-  if (service.workers !== 1) read.add(fileURLToPath(Deno.mainModule));
+  const read = new Set<string>([...configuration.files, ...service.workers === 1 ? [] : programFiles()]);
   const write = new Set<string>();
   const run = new Set<string>();
   for (const { host, port } of [listen.address, addressesOf(admin.address)].flat(2)) {
@@ -53,6 +51,13 @@ export function requiredPermissions(configuration: Configuration): RequiredPermi
   }
   const env = [...new Set(configuration.variables)];
   return { net: [...net], read: [...read], write: [...write], run: [...run], env };
+}
+
+/** Each worker reads the program once more: its main file, and all of `lib/`, unless they are one file. */
+function programFiles(): readonly string[] {
+  const main = fileURLToPath(Deno.mainModule);
+  const isBundled = import.meta.url === Deno.mainModule;
+  return isBundled ? [main] : [main, fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "")];
 }
 
 /** The permissions as flags of `deno run` and `deno compile`, one for each kind that is needed. */

@@ -89,6 +89,21 @@ Deno.test("requiredPermissions() lists every address and path", async () => {
   });
 });
 
+Deno.test.each(["2", '"auto"'])(
+  "requiredPermissions() lists the program itself for workers = %s",
+  async (workers) => {
+    const toml = `${TOML}\n[service]\nworkers = ${workers}\n`;
+    const configuration = await loadConfiguration(
+      "/etc/proxy/config.toml",
+      outsideOf({ ...PEM, "config.toml": toml, "secrets/far": "x" }, { NEAR_PASSWORD: "x" }),
+    );
+    const lib = new URL("../../lib", import.meta.url).pathname;
+    const alone = requiredPermissions(await load()).read;
+    const added = requiredPermissions(configuration).read.filter((path) => !alone.includes(path));
+    assert.deepEqual(added, [new URL(Deno.mainModule).pathname, lib]);
+  },
+);
+
 Deno.test("requiredPermissions() lists the admin addresses, and the files of the log and of the audit trail", async () => {
   const toml = `${TOML}
 [admin]
