@@ -103,6 +103,7 @@ export class Desk {
         bytesIn: 0,
         bytesOut: 0,
         transactions: 0,
+        reason: "its worker was lost",
         cause: new Error(why),
       });
     }

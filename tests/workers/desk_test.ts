@@ -419,6 +419,7 @@ Deno.test("close() tells the end of each session that was live, and of no other"
       bytesIn: 0,
       bytesOut: 0,
       transactions: 0,
+      reason: "its worker was lost",
       cause: "a bug of ours",
     })),
   );
