@@ -34,6 +34,15 @@ export interface ProgramOptions {
   readonly more?: string;
 }
 
+/** How the program is run; what is left out is as in production. */
+export interface RunOptions {
+  /** Default: `main.ts`. */
+  readonly main?: string;
+  /** Flags of Deno that permit what it does. */
+  readonly permissions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A PostgreSQL with a table `done (what text)` that everybody may write to, an issuer, and the files of a configuration. */
 export class ProgramStage implements AsyncDisposable {
   readonly #resources: AsyncDisposableStack;
@@ -121,9 +130,10 @@ ${more}
   }
 
   /** Writes a configuration of this name, and starts the program by it. */
-  async start(options: ProgramOptions = {}, name = "config.toml"): Promise<Program> {
+  async start(options: ProgramOptions & RunOptions = {}, name = "config.toml"): Promise<Program> {
     await this.directory.write(name, this.configuration(options));
-    return await Program.start(join(this.directory.path, name), join(this.directory.path, "ca.crt"));
+    const env = { DENO_CERT: join(this.directory.path, "ca.crt"), ...options.env };
+    return await Program.start(join(this.directory.path, name), { ...options, env });
   }
 
   /** What a driver needs to log in. */
@@ -215,11 +225,13 @@ export class Program implements AsyncDisposable {
   }
 
   /** Starts it, and waits until it listens. */
-  static async start(config: string, caFile: string): Promise<Program> {
-    const permissions = ["--no-prompt", "--allow-net", "--allow-read"];
+  static async start(
+    config: string,
+    { main = MAIN, permissions = ["--allow-net", "--allow-read"], env }: RunOptions,
+  ): Promise<Program> {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", ...permissions, MAIN, "start", "--config", config],
-      env: { NO_COLOR: "1", DENO_CERT: caFile },
+      args: ["run", "--no-prompt", ...permissions, main, "start", "--config", config],
+      env: { NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "null",
       stderr: "piped",
