@@ -6,7 +6,7 @@ import type { TokenEvent } from "../token/token_event.ts";
 import type { Surroundings } from "../workers/alone.ts";
 import type { StartThread } from "../workers/member.ts";
 import { openServing } from "../workers/open_serving.ts";
-import type { Serving } from "../workers/serving.ts";
+import type { Change, Serving } from "../workers/serving.ts";
 import { censusOf } from "./census.ts";
 import type { Loaded } from "./load.ts";
 import { proxyEventOf } from "./proxy_event.ts";
@@ -139,12 +139,12 @@ export class Service implements AsyncDisposable {
     const loaded = await this.#load();
     const { configuration, verifier } = loaded;
     const old = this.#loaded!.verifier;
-    let loginsOver: Promise<unknown>;
+    let change: ReturnType<Change["adopt"]>;
     try {
       // Told to stop while it loaded: there is nothing left to go on with.
       if (this.#isEnding) return await verifier.close();
-      const change = await this.serving.prepare(loaded);
-      ({ loginsOver } = change.adopt());
+      const prepared = await this.serving.prepare(loaded);
+      change = prepared.adopt();
     } catch (error) {
       await Promise.all([verifier.close(), this.#options.discard?.()]);
       throw error;
@@ -152,12 +152,14 @@ export class Service implements AsyncDisposable {
     this.#loaded = loaded;
     this.#triggers.follow(configuration, readAtMs);
     this.#observe = this.#options.observerOf(configuration);
+    // A login under way may be asking it.
+    const leaving = change.loginsOver.then(() => old.close()).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+    await change.adopted;
+    if (this.#isEnding) return;
     this.#observe({ kind: "configuration_reloaded", sessions: this.serving.connectionCount });
     // What issuers say now is no reason to keep anybody waiting.
     void verifier.recheck();
-    // A login under way may be asking it.
-    const leaving = loginsOver.then(() => old.close()).finally(() => this.#leaving.delete(leaving));
-    this.#leaving.add(leaving);
   }
 
   #load(): Promise<Loaded> {

@@ -1,7 +1,7 @@
 import { Limits } from "../limits/limits.ts";
 import { Proxy, type ProxyOptions } from "../proxy.ts";
 import { tokenDesk } from "../token_desk.ts";
-import { type Served, type Serving, workersChanged } from "./serving.ts";
+import { type Change, type Served, type Serving, workersChanged } from "./serving.ts";
 
 /** What sees that a proxy runs, besides what it serves. */
 export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | "after" | "random">;
@@ -50,7 +50,7 @@ export class Alone implements Serving {
     return this.#proxy.census();
   }
 
-  async prepare({ configuration, verifier }: Served) {
+  async prepare({ configuration, verifier }: Served): Promise<Change> {
     // Those who are connected cannot move to other threads.
     if (configuration.service.workers !== this.#workers) throw workersChanged();
     const tokens = tokenDesk(verifier, this.#limits);
@@ -58,7 +58,7 @@ export class Alone implements Serving {
     return {
       adopt: () => {
         this.#limits.apply(configuration.limits);
-        return adopt();
+        return { ...adopt(), adopted: Promise.resolve() };
       },
       discard,
     };

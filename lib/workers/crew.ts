@@ -12,7 +12,7 @@ import type { Surroundings } from "./alone.ts";
 import type { Assignment } from "./calls.ts";
 import { answerOf, LineDown } from "./line.ts";
 import { type Loss, Member, messageOf, type StartThread } from "./member.ts";
-import { type Served, type Serving, workersChanged } from "./serving.ts";
+import { type Change, type Served, type Serving, workersChanged } from "./serving.ts";
 import { issuerOf } from "./shared_cancel_keys.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -129,7 +129,7 @@ export class Crew implements Serving {
     };
   }
 
-  async prepare({ configuration, verifier, inputs }: Served) {
+  async prepare({ configuration, verifier, inputs }: Served): Promise<Change> {
     const leave = await this.#turnstile.enter();
     const before = this.#current.generation;
     const generation = before + 1;
@@ -163,12 +163,16 @@ export class Crew implements Serving {
       this.#current = { configuration, inputs, generation };
       const names = new Set(this.#addressesOf(configuration).map(nameOf));
       this.#ports = new Map([...ports].filter(([name]) => names.has(name)));
-      const over = prepared.map((member) =>
+      const adopted = prepared.map((member) =>
         member.line.ask("adopt", null).catch((error) => member.lose(messageOf(error)))
       );
+      const over = prepared.map(({ line }) => answerOf(line.ask("loginsOver", null)));
       this.#tellListening(new Map([...this.#ports].filter(([name]) => !known.has(name))));
       leave();
-      return { loginsOver: Promise.all(over).then(() => this.#tokens.delete(before)) };
+      return {
+        adopted: Promise.all(adopted),
+        loginsOver: Promise.all(over).then(() => this.#tokens.delete(before)),
+      };
     };
     return { adopt, discard };
   }

@@ -5,7 +5,7 @@ import type { Configuration } from "../config/configuration.ts";
 import type { ListenAddress } from "../listen_address.ts";
 import { CannotServe } from "../listening.ts";
 import type { ConnectionCensus } from "../observe/census.ts";
-import type { DrainOptions, PreparedChange } from "../proxy.ts";
+import type { DrainOptions } from "../proxy.ts";
 import type { Soon } from "../soon.ts";
 import type { DeskVerifier } from "../token_desk.ts";
 import type { ReadInputs } from "./read_inputs.ts";
@@ -25,6 +25,18 @@ export function workersChanged(): CannotServe {
   );
 }
 
+/** Another configuration that could be served as well. */
+export interface Change {
+  /**
+   * Goes on by it.
+   *
+   * @returns `adopted` settles when every new connection does, and `loginsOver` when no login goes by the old one any more
+   */
+  adopt(): { readonly adopted: Promise<unknown>; readonly loginsOver: Promise<unknown> };
+  /** Stays with the old one. */
+  discard(): void;
+}
+
 /** Whoever serves clients. */
 export interface Serving extends AsyncDisposable {
   /** Where clients come in: the ports the system chose, where it was asked to. */
@@ -42,7 +54,7 @@ export interface Serving extends AsyncDisposable {
    *
    * @throws {CannotServe} when it cannot be served without starting anew
    */
-  prepare(served: Served): Promise<Pick<PreparedChange, "adopt" | "discard">>;
+  prepare(served: Served): Promise<Change>;
   /** A deny list has changed: each live session is asked whether it may stay. */
   checkSessions(): void;
   /** As {@link Proxy.drain}. */

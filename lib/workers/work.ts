@@ -31,6 +31,7 @@ class Work {
   #proxy: Proxy | null = null;
   #eventLoop: EventLoopWatch | null = null;
   #prepared: PreparedChange | null = null;
+  #loginsOver: Promise<unknown> = Promise.resolve();
   readonly #hurry = new AbortController();
   #lagsSeconds: number[] = [];
 
@@ -39,6 +40,7 @@ class Work {
       open: ({ assignment, membership }) => this.#open(assignment, membership),
       prepare: (assignment) => this.#prepare(assignment),
       adopt: () => this.#adopt(),
+      loginsOver: () => this.#loginsOver,
       discard: () => this.#discard(),
       checkSessions: () => this.#proxy?.checkSessions(),
       dismissStranger: ({ stranger, error }) => this.#counts.dismiss(stranger, unpackError(error) as PgError),
@@ -80,10 +82,11 @@ class Work {
     return this.#prepared.ports;
   }
 
-  async #adopt(): Promise<void> {
+  #adopt(): void {
     const prepared = this.#prepared!;
     this.#prepared = null;
-    await prepared.adopt().loginsOver;
+    // What they end with is nothing to tell.
+    this.#loginsOver = prepared.adopt().loginsOver.then(() => null);
   }
 
   #discard(): void {

@@ -82,6 +82,13 @@ Deno.test("a reload of limits is one for both workers", async () => {
   await scene.reload({ limits: "connections = 4", workers });
   const logins = await Promise.all(Array.from({ length: 8 }, () => scene.logIn()));
   assert.equal(logins.filter(({ outcome }) => outcome === "in").length, 2);
+  // Rules are with the workers: when a reload is over, each of them has the new ones.
+  for (let max = 4; max > 0; max--) {
+    await scene.reload({ rule: `max_connections = ${max}`, workers });
+    for (let count = 0; count < 3; count++) {
+      assert.match((await scene.logIn()).outcome, new RegExp(`be ${max} at a time \\(rules.max_connections`));
+    }
+  }
   await scene.reload({ limits: "connections = 4", workers: 3 });
   const { reason } = await scene.proxy.observed("reload_failed");
   assert.match(reason, /^service\.workers has changed/);

@@ -21,7 +21,9 @@ Deno.test("a reload opens addresses that are new in every worker, and closes tho
     `127.0.0.1:${old}`,
     `127.0.0.1:${port}`,
   ]);
-  for (const thread of scene.threads.all) assert.deepEqual(thread.heard.slice(-2), ["prepare", "adopt"]);
+  for (const thread of scene.threads.all) {
+    assert.deepEqual(thread.heard.slice(-3), ["prepare", "adopt", "loginsOver"]);
+  }
 
   await scene.reload(`"127.0.0.1:${port}"`);
   assert.deepEqual(scene.crew.addresses.map((address) => address.port), [port]);
@@ -125,6 +127,20 @@ Deno.test("a worker that is lost when it is to adopt a change does not hold up t
   };
   await scene.reload('"127.0.0.1:0"');
   assert.equal(scene.told("worker_lost").length, 1);
+});
+
+Deno.test("a change is adopted when the last worker has, and each of its new clients goes by it", async () => {
+  await using scene = await CrewScene.open();
+  const [, two] = scene.threads.all;
+  const change = await scene.crew.prepare(await served());
+  two.isSilent = true;
+  let isAdopted = false;
+  const { adopted, loginsOver } = change.adopt();
+  const waiting = adopted.then(() => isAdopted = true);
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(isAdopted, false);
+  two.fail("lost");
+  await Promise.all([waiting, loginsOver]);
 });
 
 Deno.test("a worker that cannot adopt a change goes by the old one no longer: it is lost", async () => {
