@@ -52,6 +52,9 @@ export class Relay {
   /** A chunk that is only lent cannot be given to an end that keeps it. */
   readonly #mustCopyIn: boolean;
   readonly #mustCopyOut: boolean;
+  /** How many ends are not closed yet. */
+  #open = 2;
+  #over: (result: RelayResult) => void = () => {};
   #bytesIn = 0;
   #bytesOut = 0;
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
@@ -87,32 +90,9 @@ export class Relay {
   run(over: (result: RelayResult) => void): void {
     const { fromClient, fromBackend } = this.#ahead;
     this.#ahead = NOTHING;
-    let open = 2;
-    const closed = () => {
-      if (--open === 0) void this.#finish(over);
-    };
-    void this.#carry(this.#client, fromClient, {
-      take: (chunk) => this.#takeFromClient(chunk),
-      ended: () => {
-        this.#end().clientEnded();
-        closed();
-      },
-      broke: (cause) => {
-        this.#end().clientGone(cause);
-        closed();
-      },
-    });
-    void this.#carry(this.#backend, fromBackend, {
-      take: (chunk) => this.#takeFromBackend(chunk),
-      ended: () => {
-        this.#end().backendGone();
-        closed();
-      },
-      broke: (cause) => {
-        this.#end().backendGone(cause);
-        closed();
-      },
-    });
+    this.#over = over;
+    void this.#carry(this.#client, fromClient, new Relay.#FromClient(this));
+    void this.#carry(this.#backend, fromBackend, new Relay.#FromBackend(this));
   }
 
   /**
@@ -174,6 +154,54 @@ export class Relay {
     }
     stream.readAll(taker);
   }
+
+  // Classes, so that a session has two objects for this and not eight closures.
+
+  static readonly #FromClient = class implements ChunkTaker {
+    readonly #relay: Relay;
+
+    constructor(relay: Relay) {
+      this.#relay = relay;
+    }
+
+    take(chunk: Uint8Array): Promise<void> | null {
+      return this.#relay.#takeFromClient(chunk);
+    }
+
+    ended(): void {
+      const ending = this.#relay.#end();
+      ending.clientEnded();
+      void this.#relay.#closed(ending);
+    }
+
+    broke(cause: unknown): void {
+      const ending = this.#relay.#end();
+      ending.clientGone(cause);
+      void this.#relay.#closed(ending);
+    }
+  };
+
+  static readonly #FromBackend = class implements ChunkTaker {
+    readonly #relay: Relay;
+
+    constructor(relay: Relay) {
+      this.#relay = relay;
+    }
+
+    take(chunk: Uint8Array): Promise<void> | null {
+      return this.#relay.#takeFromBackend(chunk);
+    }
+
+    ended(): void {
+      this.broke(undefined);
+    }
+
+    broke(cause: unknown): void {
+      const ending = this.#relay.#end();
+      ending.backendGone(cause);
+      void this.#relay.#closed(ending);
+    }
+  };
 
   #takeFromClient(chunk: Uint8Array): Promise<void> | null {
     // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
@@ -312,10 +340,11 @@ export class Relay {
     });
   }
 
-  async #finish(over: (result: RelayResult) => void): Promise<void> {
-    const ending = this.#end();
+  /** One of the two ends is closed, which was told to `ending`. */
+  async #closed(ending: Ending): Promise<void> {
+    if (--this.#open > 0) return;
     await ending.isOver();
-    over({
+    this.#over({
       how: ending.how ?? "failed",
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,

@@ -9,6 +9,9 @@ import type { ServerCertificate } from "./server_certificate.ts";
 /** The one application protocol spoken here, by its ALPN name. */
 export const ALPN_PROTOCOL = "postgresql";
 
+/** A socket keeps this list as long as it lives: it is one for all of them. */
+const ALPN_PROTOCOLS = [ALPN_PROTOCOL];
+
 /**
  * What libpq is always ready to read at once, in bytes. Of a larger record it may leave a part inside its TLS, where `select`
  * does not see it: a program that waits by that goes on with the next record only. So the last one must not be larger.
@@ -43,7 +46,7 @@ export async function acceptTlsOver(stream: ByteStream, options: AcceptTlsOption
     {
       isServer: true,
       secureContext: options.certificate.secureContext,
-      ALPNProtocols: [ALPN_PROTOCOL],
+      ALPNProtocols: ALPN_PROTOCOLS,
       requestCert: options.asksForCertificate ?? false,
       // A client that proves no key for what it shows is refused all the same; who is refused else is told why, inside TLS.
       rejectUnauthorized: false,
