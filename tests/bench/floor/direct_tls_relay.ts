@@ -1,5 +1,8 @@
 // The floor of a relay in Deno for clients that begin with TLS at once (sslnegotiation=direct): Deno's own TLS listener.
 // In: clients. Out: their bytes at PostgreSQL, where whoever they say they are is trusted. It reads no message.
+//
+// The proxy cannot be had for this: Deno 2.9's TLS connections know neither `setNoDelay` nor `setKeepAlive`. A result of more
+// than one write waits 40 ms for the client's delayed acknowledgement, and a client that is gone is never noticed.
 import { readFloorOptions } from "./floor_options.ts";
 
 /** Enough for COPY; what an idle session costs is not this program's question. */

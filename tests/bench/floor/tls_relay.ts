@@ -24,7 +24,10 @@ const server = createServer({ noDelay: true, allowHalfOpen: true }, (carrier) =>
 
 server.listen(port, "127.0.0.1", () => console.log("ready"));
 
-/** One listener, no promises, no buffer of its own: `pipe` does the same by more listeners. */
+/**
+ * One listener, no promises, no buffer of its own. No cheaper were `pipe`, `onread` with one buffer for all, and a connection
+ * of Deno's own on the other side.
+ */
 function carry(from: Socket, to: Socket): void {
   const resume = () => void from.resume();
   from.on("data", (chunk) => {
