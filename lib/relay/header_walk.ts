@@ -1,13 +1,16 @@
 import { protocolViolation } from "../errors.ts";
 import { HEADER_LENGTH } from "../wire/framing.ts";
 
-/**
- * Told of each message when its last byte has passed.
- *
- * @param type the type byte
- * @param firstByte the first byte of the body, or -1 when the body is empty
- */
-export type OnMessage = (type: number, firstByte: number) => void;
+/** Who is told of the messages of one direction. */
+export interface MessageListener {
+  /**
+   * The last byte of a message has passed.
+   *
+   * @param type the type byte
+   * @param firstByte the first byte of the body, or -1 when the body is empty
+   */
+  message(type: number, firstByte: number): void;
+}
 
 /**
  * Steps over the messages of one direction, reading nothing but headers and the first byte of each body.
@@ -16,7 +19,7 @@ export type OnMessage = (type: number, firstByte: number) => void;
  * walk holds no bytes of its own.
  */
 export class HeaderWalk {
-  readonly #onMessage: OnMessage;
+  readonly #listener: MessageListener;
   /** Of a message whose header a chunk's end cut short: how many bytes were seen, and its length so far. */
   #headerSeen = 0;
   #length = 0;
@@ -27,8 +30,8 @@ export class HeaderWalk {
   /** The first byte of that body, or -1 while it is still to come. */
   #firstByte = -1;
 
-  constructor(onMessage: OnMessage) {
-    this.#onMessage = onMessage;
+  constructor(listener: MessageListener) {
+    this.#listener = listener;
   }
 
   /** Whether the last chunk ended between two messages. */
@@ -65,7 +68,7 @@ export class HeaderWalk {
       at += HEADER_LENGTH;
       const next = at + length - 4;
       if (length > 4 && next <= end) {
-        this.#onMessage(type, chunk[at]);
+        this.#listener.message(type, chunk[at]);
         at = next;
       } else {
         this.#beginBody(length);
@@ -94,7 +97,7 @@ export class HeaderWalk {
     if (this.#firstByte === -1) this.#firstByte = chunk[from];
     const step = Math.min(this.#bodyLeft, chunk.length - from);
     this.#bodyLeft -= step;
-    if (this.#bodyLeft === 0) this.#onMessage(this.#type, this.#firstByte);
+    if (this.#bodyLeft === 0) this.#listener.message(this.#type, this.#firstByte);
     return step;
   }
 
@@ -119,6 +122,6 @@ export class HeaderWalk {
     if (length < 4) throw protocolViolation("invalid message length");
     this.#bodyLeft = length - 4;
     this.#firstByte = -1;
-    if (length === 4) this.#onMessage(this.#type, -1);
+    if (length === 4) this.#listener.message(this.#type, -1);
   }
 }

@@ -7,7 +7,7 @@ import { Activity } from "./activity.ts";
 import { Cancelling, type SendCancel } from "./cancelling.ts";
 import { Departure } from "./departure.ts";
 import { Ending, ignoreBroken, type RelayEnding } from "./ending.ts";
-import { HeaderWalk } from "./header_walk.ts";
+import { HeaderWalk, type MessageListener } from "./header_walk.ts";
 import { insertBetweenMessages } from "./insertion.ts";
 
 /** What is known of a session once it is over. */
@@ -47,6 +47,8 @@ export class Relay {
   readonly #patienceMs: number | undefined;
   /** What was read ahead, until it runs. */
   #ahead: Pick<RelayOptions, "fromClient" | "fromBackend">;
+  readonly #fromClient: ChunkTaker & MessageListener;
+  readonly #fromBackend: ChunkTaker & MessageListener;
   readonly #clientWalk: HeaderWalk;
   readonly #backendWalk: HeaderWalk;
   /** A chunk that is only lent cannot be given to an end that keeps it. */
@@ -54,7 +56,7 @@ export class Relay {
   readonly #mustCopyOut: boolean;
   /** How many ends are not closed yet. */
   #open = 2;
-  #over: (result: RelayResult) => void = () => {};
+  #over: ((result: RelayResult) => void) | null = null;
   #bytesIn = 0;
   #bytesOut = 0;
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
@@ -76,8 +78,10 @@ export class Relay {
     this.#ahead = options;
     this.#mustCopyIn = client.lendsChunks && backend.keepsChunks;
     this.#mustCopyOut = backend.lendsChunks && client.keepsChunks;
-    this.#clientWalk = new HeaderWalk((type) => this.activity.frontendMessage(type));
-    this.#backendWalk = new HeaderWalk((type, firstByte) => this.activity.backendMessage(type, firstByte));
+    this.#fromClient = new Relay.#FromClient(this);
+    this.#fromBackend = new Relay.#FromBackend(this);
+    this.#clientWalk = new HeaderWalk(this.#fromClient);
+    this.#backendWalk = new HeaderWalk(this.#fromBackend);
   }
 
   /** What the session is doing, and what it has carried so far. */
@@ -91,8 +95,8 @@ export class Relay {
     const { fromClient, fromBackend } = this.#ahead;
     this.#ahead = NOTHING;
     this.#over = over;
-    void this.#carry(this.#client, fromClient, new Relay.#FromClient(this));
-    void this.#carry(this.#backend, fromBackend, new Relay.#FromBackend(this));
+    void this.#carry(this.#client, fromClient, this.#fromClient);
+    void this.#carry(this.#backend, fromBackend, this.#fromBackend);
   }
 
   /**
@@ -157,7 +161,7 @@ export class Relay {
 
   // Classes, so that a session has two objects for this and not eight closures.
 
-  static readonly #FromClient = class implements ChunkTaker {
+  static readonly #FromClient = class implements ChunkTaker, MessageListener {
     readonly #relay: Relay;
 
     constructor(relay: Relay) {
@@ -166,6 +170,10 @@ export class Relay {
 
     take(chunk: Uint8Array): Promise<void> | null {
       return this.#relay.#takeFromClient(chunk);
+    }
+
+    message(type: number): void {
+      this.#relay.activity.frontendMessage(type);
     }
 
     ended(): void {
@@ -181,7 +189,7 @@ export class Relay {
     }
   };
 
-  static readonly #FromBackend = class implements ChunkTaker {
+  static readonly #FromBackend = class implements ChunkTaker, MessageListener {
     readonly #relay: Relay;
 
     constructor(relay: Relay) {
@@ -190,6 +198,10 @@ export class Relay {
 
     take(chunk: Uint8Array): Promise<void> | null {
       return this.#relay.#takeFromBackend(chunk);
+    }
+
+    message(type: number, firstByte: number): void {
+      this.#relay.activity.backendMessage(type, firstByte);
     }
 
     ended(): void {
@@ -344,7 +356,7 @@ export class Relay {
   async #closed(ending: Ending): Promise<void> {
     if (--this.#open > 0) return;
     await ending.isOver();
-    this.#over({
+    this.#over?.({
       how: ending.how ?? "failed",
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,

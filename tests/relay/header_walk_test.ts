@@ -24,7 +24,7 @@ Deno.test("W14 walk() reports the same messages however they are cut into chunks
 
 Deno.test("walk() takes a message of 4 GiB for none before its end, and holds nothing of it", () => {
   const seen: Seen[] = [];
-  const walker = new HeaderWalk((type, firstByte) => void seen.push([type, firstByte]));
+  const walker = new HeaderWalk({ message: (type, firstByte) => void seen.push([type, firstByte]) });
   walker.walk(Uint8Array.of(0x64, 0xff, 0xff, 0xff, 0xff, 1));
   walker.walk(new Uint8Array(1 << 20));
   assert.deepEqual(seen, []);
@@ -38,7 +38,7 @@ Deno.test.each<[number]>([[0], [1], [3]])("S4 walk() refuses a length of %i with
 
 Deno.test("walk() reports a message at its last byte", () => {
   const seen: Seen[] = [];
-  const walker = new HeaderWalk((type, firstByte) => void seen.push([type, firstByte]));
+  const walker = new HeaderWalk({ message: (type, firstByte) => void seen.push([type, firstByte]) });
   const bytes = [0x51, 0, 0, 0, 7, 0x41, 0x42, 0];
   const counts = bytes.map((byte) => {
     walker.walk(Uint8Array.of(byte));
@@ -49,7 +49,7 @@ Deno.test("walk() reports a message at its last byte", () => {
 });
 
 Deno.test("walk() knows whether it stands between two messages", () => {
-  const walker = new HeaderWalk(() => {});
+  const walker = new HeaderWalk({ message() {} });
   const standing = [Uint8Array.of(0x53, 0), Uint8Array.of(0, 0, 6), Uint8Array.of(1), Uint8Array.of(2)].map(
     (chunk) => {
       walker.walk(chunk);
@@ -61,7 +61,7 @@ Deno.test("walk() knows whether it stands between two messages", () => {
 
 function walk(chunks: Uint8Array[]): Seen[] {
   const seen: Seen[] = [];
-  const walker = new HeaderWalk((type, firstByte) => void seen.push([type, firstByte]));
+  const walker = new HeaderWalk({ message: (type, firstByte) => void seen.push([type, firstByte]) });
   for (const chunk of chunks) walker.walk(chunk);
   return seen;
 }
