@@ -14,7 +14,7 @@ const sources = {
 };
 
 function outsideTelling(events: ProxyEvent[] = []) {
-  return { sources, report: (event: ProxyEvent) => void events.push(event) };
+  return { sources: () => Promise.resolve(sources), report: (event: ProxyEvent) => void events.push(event) };
 }
 
 function configured(toml: string): Promise<Configuration> {
