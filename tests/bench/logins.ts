@@ -1,7 +1,7 @@
 import { type Contender, type Running, withAll } from "./contender.ts";
 import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
 import { pgbench, type PgbenchResult } from "./pgbench.ts";
-import { pgbenchColumns } from "./pgbench_figures.ts";
+import { disturbances, pgbenchColumns } from "./pgbench_figures.ts";
 import { pgbouncer } from "./pgbouncer.ts";
 import { inRounds, named } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
@@ -39,6 +39,7 @@ export async function measureLogins({ stage, contenders, effort, report }: Bench
           "backend logins": number(median(results.map(({ backendLogins }) => backendLogins)), 2),
         })),
         series,
+        notes: disturbances(series),
       });
       const [proxy, peer] = [named(series, `${PROXY}, ES256`), named(series, PGBOUNCER)];
       if (proxy === undefined || peer === undefined) return;

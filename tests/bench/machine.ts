@@ -10,10 +10,15 @@ export async function busyMicros(): Promise<number> {
   return (user + nice + system + irq + softirq + steal) * MICROS_PER_TICK;
 }
 
-/** What the programs that this process has started and that have ended used: user and system time, in microseconds. */
-export async function endedChildrenMicros(): Promise<number> {
-  const [, , cutime, cstime] = ticksOf(await Deno.readTextFile("/proc/self/stat"));
+/** What the programs that a process has started and that have ended used: user and system time, in microseconds. */
+export async function endedChildrenMicros(pid: number | "self"): Promise<number> {
+  const [, , cutime, cstime] = ticksOf(await Deno.readTextFile(`/proc/${pid}/stat`));
   return (cutime + cstime) * MICROS_PER_TICK;
+}
+
+/** How many processes a process with one thread has started that have not ended. */
+export async function countChildren(pid: number): Promise<number> {
+  return (await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`)).split(" ").length - 1;
 }
 
 /** What a process, all its threads together, has used so far: user and system time, in microseconds. */

@@ -1,5 +1,6 @@
+import { waitUntil } from "../support/wait_until.ts";
 import type { Entrance, Transport } from "./contender.ts";
-import { busyMicros, endedChildrenMicros } from "./machine.ts";
+import { busyMicros, countChildren, endedChildrenMicros } from "./machine.ts";
 import { usageOf } from "./program.ts";
 import { DATABASE, type Stage } from "./stage.ts";
 import { quantile } from "./statistics.ts";
@@ -23,8 +24,10 @@ export interface PgbenchResult {
   readonly cpuMicros: number | undefined;
   /** Of pgbench, for each transaction. */
   readonly clientMicros: number;
-  /** Of everything on this machine, for each transaction. */
-  readonly machineMicros: number;
+  /** Of the backends of PostgreSQL that ended with it, for each transaction. */
+  readonly postgresMicros: number;
+  /** Of everything else on this machine: what is not to be there. */
+  readonly othersMicros: number;
   /** How many cores were busy. */
   readonly busyCores: number;
   /** What a transaction took, where there was one client. */
@@ -71,20 +74,25 @@ export async function pgbench(
   run: PgbenchRun,
 ): Promise<PgbenchResult> {
   const isTimed = run.clients === 1 && !run.connectsEachTime;
-  const before = await used(entrance);
+  const postmaster = await postmasterOf(stage);
+  const backends = await countChildren(postmaster);
+  const before = await used(postmaster, entrance);
   const startedMs = performance.now();
   const text = await runPgbench(stage, entrance, { ...run, isLogged: isTimed });
   const elapsedMicros = (performance.now() - startedMs) * 1000;
-  const after = await used(entrance);
+  await untilBackendsEnd(postmaster, backends);
+  const after = await used(postmaster, entrance);
   const transactions = Number(/actually processed: (\d+)/.exec(text)?.[1] ?? 0);
   if (transactions === 0) throw new Error(`pgbench did nothing through ${entrance.name}: ${text}`);
+  const each = (of: keyof Used) => (after[of] - before[of]) / transactions;
   const latencies = isTimed ? (await takeLog(stage)).map(({ micros }) => micros) : undefined;
   return {
     tps: Number(/^tps = ([\d.]+)/m.exec(text)![1]),
     transactions,
-    cpuMicros: entrance.programs.length === 0 ? undefined : (after.program - before.program) / transactions,
-    clientMicros: (after.client - before.client) / transactions,
-    machineMicros: (after.machine - before.machine) / transactions,
+    cpuMicros: entrance.programs.length === 0 ? undefined : each("program"),
+    clientMicros: each("client"),
+    postgresMicros: each("postgres"),
+    othersMicros: each("machine") - each("program") - each("client") - each("postgres"),
     busyCores: (after.machine - before.machine) / elapsedMicros,
     latency: latencies && { medianMicros: quantile(latencies, 0.5), p99Micros: quantile(latencies, 0.99) },
   };
@@ -132,13 +140,33 @@ async function runPgbench(
   return text;
 }
 
-async function used({ programs }: PgbenchEntrance) {
-  const [machine, client, program] = await Promise.all([
+/** Microseconds of processor time so far. */
+interface Used {
+  readonly machine: number;
+  readonly client: number;
+  readonly postgres: number;
+  readonly program: number;
+}
+
+/** A backend's time is its postmaster's to know once it has ended, which it does a moment after its client. */
+async function untilBackendsEnd(postmaster: number, before: number): Promise<void> {
+  const haveEnded = async () => await countChildren(postmaster) <= before;
+  await waitUntil(haveEnded, { what: "the backends of pgbench to end", intervalMs: 5 });
+}
+
+async function postmasterOf({ cluster }: Stage): Promise<number> {
+  const [pid] = (await Deno.readTextFile(`${cluster.dataDirectory}/postmaster.pid`)).split("\n");
+  return Number(pid);
+}
+
+async function used(postmaster: number, { programs }: PgbenchEntrance): Promise<Used> {
+  const [machine, client, postgres, program] = await Promise.all([
     busyMicros(),
-    endedChildrenMicros(),
+    endedChildrenMicros("self"),
+    endedChildrenMicros(postmaster),
     usageOf(programs),
   ]);
-  return { machine, client, program: program.cpuMicros };
+  return { machine, client, postgres, program: program.cpuMicros };
 }
 
 const LOG_PREFIX = "transactions";

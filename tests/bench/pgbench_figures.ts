@@ -20,7 +20,7 @@ export function pgbenchColumns(
     "× PgBouncer": number(cpuRatios && median(cpuRatios), 2),
     "least–most": spreadText(cpuRatios),
     "pgbench µs": number(median(results.map(({ clientMicros }) => clientMicros)), 1),
-    "machine µs": number(median(results.map(({ machineMicros }) => machineMicros)), 1),
+    "PostgreSQL µs": number(median(results.map(({ postgresMicros }) => postgresMicros)), 1),
     "busy cores": number(median(results.map(({ busyCores }) => busyCores)), 2),
   };
 }
@@ -37,6 +37,21 @@ export function latencyColumns(
     "added µs": number(added && median(added)),
     "99th µs": number(median(results.map(({ latency }) => latency!.p99Micros))),
   };
+}
+
+/** How much of all that was done may have been done by others. */
+const MOST_OF_OTHERS = 0.1;
+
+/** A sentence when something else was at work while these were measured. */
+export function disturbances(series: readonly Series<PgbenchResult>[]): string[] {
+  const disturbed = series.filter(({ results }) => median(results.map(shareOfOthers)) > MOST_OF_OTHERS);
+  if (disturbed.length === 0) return [];
+  const names = disturbed.map(({ running }) => running.name).join(", ");
+  return [`Something else was at work meanwhile, and these figures are not to be believed: ${names}.`];
+}
+
+function shareOfOthers({ cpuMicros = 0, clientMicros, postgresMicros, othersMicros }: PgbenchResult): number {
+  return othersMicros / (cpuMicros + clientMicros + postgresMicros + othersMicros);
 }
 
 /** Transactions a second, of each round. */

@@ -1,7 +1,7 @@
 import { type Contender, type Transport, withAll } from "./contender.ts";
 import { type Bench, PGBOUNCER, PROXY, PROXY_OF_TWO } from "./measure.ts";
 import { pgbench, type PgbenchResult } from "./pgbench.ts";
-import { cpuOf, latencyColumns, latencyOf, pgbenchColumns, tpsOf } from "./pgbench_figures.ts";
+import { cpuOf, disturbances, latencyColumns, latencyOf, pgbenchColumns, tpsOf } from "./pgbench_figures.ts";
 import { inRounds, named, type Series } from "./rounds.ts";
 import { differencesByRound, median, ratiosByRound } from "./statistics.ts";
 import { TARGETS } from "./targets.ts";
@@ -67,9 +67,6 @@ async function measureOver(transport: Transport, bench: Bench, cells: readonly C
   });
 }
 
-/** How many cores are busy at most where one client waits for each answer; if more are, somebody else is at work. */
-const BUSY_WITH_ONE_CLIENT = 1.1;
-
 const WARM_UP = { protocol: "prepared", clients: 8, until: { seconds: 1 } } as const;
 
 function isPrincipal({ kind, name }: Pick<Contender, "kind" | "name">): boolean {
@@ -92,7 +89,7 @@ function tell(
       ...(clients === 1 && latencyColumns(series, results)),
     })),
     series,
-    notes: clients === 1 ? disturbances(series) : [],
+    notes: disturbances(series),
   });
   if (protocol !== "prepared") return;
   if (clients === 8 && transport === "plain") scoreCpu(report, "plainCpu", series);
@@ -100,15 +97,6 @@ function tell(
   if (clients === 8 && transport === "TLS") scoreTps(report, "throughput8", series);
   if (clients === 32 && transport === "TLS") scoreTps(report, "throughput32", series);
   if (clients === 1 && transport === "TLS") scoreLatency(report, series);
-}
-
-function disturbances(series: readonly Series<PgbenchResult>[]): string[] {
-  const disturbed = series.filter(({ results }) =>
-    median(results.map(({ busyCores }) => busyCores)) > BUSY_WITH_ONE_CLIENT
-  );
-  if (disturbed.length === 0) return [];
-  const names = disturbed.map(({ running }) => running.name).join(", ");
-  return [`Something else was running then, and these latencies are not to be believed: ${names}.`];
 }
 
 /** Whose CPU is least, of those that only carry bytes. */
