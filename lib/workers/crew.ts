@@ -137,14 +137,12 @@ export class Crew implements Serving {
     const ports = new Map(this.#ports);
     const discard = () => {
       for (const member of prepared) member.line.tell("discard", null);
-      this.#tokens.delete(generation);
       leave();
     };
     try {
       if (configuration.service.workers !== this.#current.configuration.service.workers) {
         throw workersChanged();
       }
-      this.#tokens.set(generation, tokenDesk(verifier, this.#limits));
       for (const member of this.#present) {
         const sharing = { isFirst: prepared.length === 0, ports };
         const found = await answerOf(member.line.ask("prepare", { generation, inputs, sharing }));
@@ -160,6 +158,7 @@ export class Crew implements Serving {
     const adopt = () => {
       const known = this.#ports;
       this.#limits.apply(configuration.limits);
+      this.#tokens.set(generation, tokenDesk(verifier, this.#limits));
       this.#current = { configuration, inputs, generation };
       const names = new Set(this.#addressesOf(configuration).map(nameOf));
       this.#ports = new Map([...ports].filter(([name]) => names.has(name)));

@@ -20,9 +20,6 @@ export function work(port: Port): void {
 /** What happens to all workers as one is told by the main thread, once. */
 const TOLD_FOR_ALL: ReadonlySet<string> = new Set<ProxyEvent["kind"]>(["listening", "draining", "drained"]);
 
-/** More are not kept between two censuses. */
-const MAX_LAGS = 1_000;
-
 /** The thread of one worker: its own event loop, proxy and sessions. All that workers share it asks for. */
 class Work {
   readonly #line: Line<MainCalls>;
@@ -33,6 +30,7 @@ class Work {
   #prepared: PreparedChange | null = null;
   #loginsOver: Promise<unknown> = Promise.resolve();
   readonly #hurry = new AbortController();
+  /** Since the last census: the main thread asks for one now and then, whoever else does. */
   #lagsSeconds: number[] = [];
 
   constructor(port: Port) {
@@ -70,7 +68,7 @@ class Work {
       observe: (event) => this.#observe(event),
       nextId: () => Number(Atomics.add(connections, 0, 1n)) + 1,
     });
-    this.#eventLoop = new EventLoopWatch((lagSeconds) => this.#noteLag(lagSeconds), {
+    this.#eventLoop = new EventLoopWatch((lagSeconds) => this.#lagsSeconds.push(lagSeconds), {
       now: () => performance.now(),
       after: startTimer,
     });
@@ -114,10 +112,5 @@ class Work {
     this.#lagsSeconds = [];
     const workers = { heapBytes: Deno.memoryUsage().heapTotal, lagsSeconds };
     return { ...this.#proxy!.census(), workers };
-  }
-
-  /** Nobody may ask for them. */
-  #noteLag(lagSeconds: number): void {
-    if (this.#lagsSeconds.length < MAX_LAGS) this.#lagsSeconds.push(lagSeconds);
   }
 }

@@ -198,6 +198,8 @@ Deno.test("two workers carry what one would", async (t) => {
   });
 
   await t.step("the lateness of their event loops is told, and the memory of both", async () => {
+    await proxy.census();
+    const begunMs = performance.now();
     const seen: number[] = [];
     await waitUntil(async () => {
       const { workers } = await proxy.census();
@@ -206,6 +208,9 @@ Deno.test("two workers carry what one would", async (t) => {
       return seen.length >= 4;
     }, { what: "four looks at event loops" });
     assert(seen.every((lag) => lag >= 0));
+    // Each look, every half a second, is told once.
+    const looks = Math.ceil((performance.now() - begunMs) / 500);
+    assert(seen.length <= 2 * (looks + 1), `${seen.length} of ${looks} looks at both`);
   });
 });
 

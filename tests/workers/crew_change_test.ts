@@ -1,9 +1,28 @@
 import assert from "node:assert/strict";
 import { CannotServe } from "../../lib/listening.ts";
+import type { SessionEvent } from "../../lib/observe/events.ts";
 import { Alone } from "../../lib/workers/alone.ts";
+import type { Served } from "../../lib/workers/serving.ts";
 import { freePort } from "../support/free_port.ts";
 import { waitUntil } from "../support/wait_until.ts";
 import { CrewScene, served } from "./crew_scene.ts";
+
+/** A session that has begun. */
+function authenticated(id: number): SessionEvent {
+  return {
+    connection: { id, clientAddress: "127.0.0.1:50000" },
+    kind: "authenticated",
+    asked: {},
+    issuer: "corp",
+    rule: "all",
+    role: "app",
+    backend: "orders",
+    database: "d",
+    method: "password",
+    durationMs: 30,
+    stages: [],
+  };
+}
 
 /** Whether somebody listens there. */
 async function isListening(port: number, hostname = "127.0.0.1"): Promise<boolean> {
@@ -59,6 +78,14 @@ Deno.test("a configuration that the first worker cannot serve changes nothing", 
   // Whoever changes it next need not wait.
   await scene.reload(address);
   assert.equal(scene.crew.addresses.length, 2);
+});
+
+Deno.test("a new address is not shared with another program of this user", async () => {
+  await using scene = await CrewScene.open();
+  const other = Deno.listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
+  const address = `["127.0.0.1:0", "127.0.0.1:${other.addr.port}"]`;
+  await assert.rejects(scene.reload(address), /another program listens there already/);
+  other.close();
 });
 
 Deno.test("a configuration that the second worker cannot serve leaves no listener in the first", async () => {
@@ -169,6 +196,39 @@ Deno.test("a worker that was lost before is started anew only when a change is o
   assert(await isListening(port));
 });
 
+Deno.test("logins are asked about by the configuration they began with, until they are over", async () => {
+  await using scene = await CrewScene.open();
+  const asked: number[] = [];
+  const verifierOf = (number: number): Served["verifier"] => ({
+    verify: () => Promise.reject(new Error("no token comes")),
+    isDenied: () => false,
+    knowsIssuerOf: () => {
+      asked.push(number);
+      return true;
+    },
+    introspectAgain: () => Promise.resolve("unknown"),
+  });
+  const ask = async (generation: number) => {
+    const about = { generation, token: {} };
+    scene.threads.all[0].say({ kind: "ask", id: 77, call: "standingOf", about });
+    await new Promise((resolve) => setTimeout(resolve));
+    return asked.at(-1);
+  };
+  const first = await scene.crew.prepare({ ...await served(), verifier: verifierOf(2) });
+  await first.adopt().loginsOver;
+  const held = Promise.withResolvers<void>();
+  const second = await scene.crew.prepare({ ...await served(), verifier: verifierOf(3) });
+  const [silent] = await scene.silent(1);
+  const { loginsOver } = second.adopt();
+  void loginsOver.then(() => held.resolve());
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual([await ask(2), await ask(3)], [2, 3]);
+  silent.destroy();
+  await held.promise;
+  // The verifier of before is closed now: whoever asks for it all the same is answered by the one there is.
+  assert.deepEqual([await ask(2), await ask(3)], [3, 3]);
+});
+
 Deno.test("two changes at once go one behind the other", async () => {
   await using scene = await CrewScene.open();
   const [port, other] = [freePort(), freePort()];
@@ -242,6 +302,45 @@ Deno.test("drain() ends a worker that is just being started", async () => {
   assert.deepEqual(await scene.crew.drain({ graceMs: 60_000, delayMs: 0 }), { cut: 0 });
   assert.equal(scene.threads.all[2].isOver, true);
   assert.deepEqual(scene.told("worker_restarted"), []);
+});
+
+Deno.test("drain() counts the sessions of a worker that is lost meanwhile as cut off", async () => {
+  await using scene = await CrewScene.open();
+  const [one] = scene.threads.all;
+  for (const id of [1, 2, 3]) one.say({ kind: "tell", call: "observe", about: authenticated(id) });
+  await scene.until("authenticated", 3);
+  one.onMessage = ({ call }) => {
+    if (call === "drain") one.fail("lost");
+  };
+  assert.deepEqual(await scene.crew.drain({ graceMs: 60_000, delayMs: 0 }), { cut: 3 });
+  assert.equal(scene.told("session_ended").length, 3);
+  assert.deepEqual(scene.told("drained"), [{ kind: "drained", sessionsCut: 3 }]);
+});
+
+Deno.test("a worker whose turn to be started anew comes when all is over is not started", async () => {
+  await using scene = await CrewScene.open();
+  const { discard } = await scene.crew.prepare(await served());
+  scene.threads.all[0].fail("lost");
+  scene.clock.advance(100);
+  await scene.crew.drain({ graceMs: 0, delayMs: 0 });
+  discard();
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(scene.threads.all.length, 2);
+});
+
+Deno.test("S1 a cancel for a worker that is just being started means nobody, at once", async () => {
+  await using scene = await CrewScene.open();
+  const [one, two] = scene.threads.all;
+  const answers: unknown[] = [];
+  two.onMessage = (message) => void answers.push(message);
+  one.fail("lost");
+  scene.threads.onStart = (thread) => thread.isSilent = true;
+  scene.clock.advance(100);
+  await waitUntil(() => scene.threads.all.length === 3, { what: "it to be started" });
+  const about = { processId: 4, secretKey: new Uint8Array(4), clientAddress: "127.0.0.1" };
+  two.say({ kind: "ask", id: 77, call: "findCancel", about });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(answers, [{ kind: "answer", id: 77, value: false }]);
 });
 
 Deno.test("close() waits for no worker that is lost meanwhile", async () => {

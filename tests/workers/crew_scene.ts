@@ -106,10 +106,9 @@ export class CrewScene implements AsyncDisposable {
 }
 
 /** Something to serve, with an issuer whose tokens are never good. */
-export async function served({ workers = 2, address = '"127.0.0.1:0"', toml = "" }: {
-  readonly workers?: number;
+export async function served({ workers = 2, address = '"127.0.0.1:0"' }: {
+  readonly workers?: number | '"auto"';
   readonly address?: string;
-  readonly toml?: string;
 } = {}): Promise<Served> {
   const text = SMALLEST.replace(
     "[listen]",
@@ -117,7 +116,7 @@ export async function served({ workers = 2, address = '"127.0.0.1:0"', toml = ""
   );
   const { outside, inputs } = recording(
     { path: "/etc/proxy/config.toml" },
-    outsideOf({ ...PEM, "config.toml": text + toml }),
+    outsideOf({ ...PEM, "config.toml": text }),
   );
   return {
     configuration: await loadConfiguration(inputs.source, outside),

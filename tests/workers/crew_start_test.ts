@@ -3,6 +3,7 @@ import { CannotServe } from "../../lib/listening.ts";
 import { Alone } from "../../lib/workers/alone.ts";
 import { openServing } from "../../lib/workers/open_serving.ts";
 import { freePort } from "../support/free_port.ts";
+import { ThreadsInProcess } from "../support/threads_in_process.ts";
 import { waitUntil } from "../support/wait_until.ts";
 import { CrewScene, served } from "./crew_scene.ts";
 
@@ -31,6 +32,16 @@ Deno.test("several workers are as many threads, on one port that the system has 
   assert(port > 0);
   const told = scene.told("listening").map(({ address, isTlsOffered }) => [address, isTlsOffered]);
   assert.deepEqual(told, [[`127.0.0.1:${port}`, true]]);
+});
+
+Deno.test('workers = "auto" is a worker for each core, and this thread alone where there is one', async () => {
+  await using threads = new ThreadsInProcess();
+  await using _serving = await openServing(await served({ workers: '"auto"' }), {
+    observe: () => {},
+    startThread: threads.start,
+  });
+  const cores = navigator.hardwareConcurrency;
+  assert.equal(threads.all.length, cores === 1 ? 0 : cores);
 });
 
 Deno.test("each of several addresses has its port, also where the system chooses it", async () => {

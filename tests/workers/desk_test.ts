@@ -71,7 +71,7 @@ function open({ limits: given = {}, tokens = {}, others }: Given = {}) {
       counts.drop(stranger, hit),
   });
   const counts = new RemoteCounts(line);
-  return { clock, limits, events, generations, desk, line, otherLine, counts };
+  return { clock, limits, events, generations, desk, line, otherLine, counts, worker };
 }
 
 /** Settles when all that was told has arrived. */
@@ -183,7 +183,9 @@ Deno.test("questions where tokens come from are counted in the main thread", asy
 });
 
 Deno.test("W12 strangers of a worker have their places in the main thread, and make room as it says", async () => {
-  const { counts, limits } = open({ limits: { unauthenticated: 2, unauthenticated_per_address: 0 } });
+  const { counts, limits, worker } = open({
+    limits: { unauthenticated: 2, unauthenticated_per_address: 0 },
+  });
   const strangers = [stranger(), stranger(), stranger()];
   const places = strangers.map(({ one }) => counts.unauthenticated.enter(one));
   await quiet();
@@ -197,6 +199,8 @@ Deno.test("W12 strangers of a worker have their places in the main thread, and m
   places[0][Symbol.dispose]();
   await quiet();
   assert.deepEqual([limits.unauthenticated.size, limits.unauthenticated.leavingCount], [0, 0]);
+  // Three have come, and three have gone.
+  assert.equal(worker.posted.length, 6);
 });
 
 Deno.test("W12 strangers of a worker are counted by where they turn out to come from", async () => {
