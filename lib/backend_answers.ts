@@ -1,14 +1,28 @@
 import type { BackendAccess } from "./backend_link.ts";
 import { negotiateTls } from "./connect/negotiate_tls.ts";
-import { ConnectTimeout, deriveScramKeys, dial, hangUp, randomBytes, startTls } from "./connect/questions.ts";
+import {
+  ConnectTimeout,
+  deriveScramKeys,
+  dial,
+  hangUp,
+  OtherAuthority,
+  randomBytes,
+  type StartTls,
+  startTls,
+} from "./connect/questions.ts";
 import { ScramKeyMemory } from "./connect/scram_key_memory.ts";
 import type { Host } from "./connect/target.ts";
 import { type Answer, answer, type Dialogue } from "./dialogue.ts";
+import { Authorities } from "./stream/authorities.ts";
+import type { ByteStream } from "./stream/byte_stream.ts";
 import type { Channel } from "./stream/channel.ts";
-import { dial as dialStream, secureBackend } from "./stream/dial.ts";
+import { dial as dialStream, isMistrust, secureBackend } from "./stream/dial.ts";
 
 /** For as long as the passwords are configured. */
 const scramKeys = new ScramKeyMemory();
+
+/** Those of each backend that has some of its own. */
+const authoritiesOf = new WeakMap<BackendAccess, Authorities>();
 
 /** Is told of each host that was tried, without its port, and whether it is the one. */
 export type Tried = (host: string, isReached: boolean) => void;
@@ -52,16 +66,8 @@ export function answersOver(
       // In front of all else, TLS too. It is no message of the protocol: it has no place in a trace.
       if (proxyHeader !== undefined && !signal.aborted) await stream.write(proxyHeader);
     }),
-    answer(startTls, async ({ serverName, sslmode, isAlpnRequired }) => {
-      const secured = await secureBackend(channel.detach(), {
-        mode: sslmode,
-        host: serverName,
-        isAlpnRequired,
-        authoritiesPem: access.trustedCertificates,
-        certificatePem: access.clientIdentity?.certificates,
-        privateKeyPem: access.clientIdentity?.privateKey.reveal(),
-        signal: attempt.signal,
-      });
+    answer(startTls, async (wanted) => {
+      const secured = await secure(channel.detach(), { access, wanted, signal: attempt.signal });
       channel.attach(secured);
       return { certificate: secured.tls?.peerCertificate ?? undefined };
     }),
@@ -69,6 +75,43 @@ export function answersOver(
     answer(randomBytes, (length) => crypto.getRandomValues(new Uint8Array(length))),
     answer(deriveScramKeys, (salting) => scramKeys.keysOf(salting)),
   ];
+}
+
+/** Goes on inside TLS with a host; it may be worth another try when not all authorities were asked about it. */
+async function secure(
+  stream: ByteStream,
+  { access, wanted: { serverName, sslmode, isAlpnRequired }, signal }: {
+    readonly access: BackendAccess;
+    readonly wanted: StartTls;
+    readonly signal: AbortSignal;
+  },
+): Promise<ByteStream> {
+  const authorities = trustedBy(access);
+  const authoritiesPem = authorities?.pemFor(serverName);
+  try {
+    const secured = await secureBackend(stream, {
+      mode: sslmode,
+      host: serverName,
+      isAlpnRequired,
+      authoritiesPem,
+      certificatePem: access.clientIdentity?.certificates,
+      privateKeyPem: access.clientIdentity?.privateKey.reveal(),
+      signal,
+    });
+    authorities?.accepted(serverName, secured.tls!);
+    return secured;
+  } catch (error) {
+    throw isMistrust(error) && authorities?.refused(serverName, authoritiesPem!)
+      ? new OtherAuthority()
+      : error;
+  }
+}
+
+function trustedBy(access: BackendAccess): Authorities | undefined {
+  if (access.trustedCertificates === undefined) return undefined;
+  const known = authoritiesOf.get(access) ?? new Authorities(access.trustedCertificates);
+  authoritiesOf.set(access, known);
+  return known;
 }
 
 /** The time one host has, inside the time the whole login has. */

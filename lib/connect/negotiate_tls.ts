@@ -4,7 +4,7 @@ import { SQLSTATE } from "../sqlstate.ts";
 import { encodeMessage } from "../wire/message.ts";
 import { startupPacket } from "../wire/startup_packet.ts";
 import { backendUnusable, backendViolation, withBackend } from "./backend_error.ts";
-import { ConnectTimeout, type StartedTls, startTls } from "./questions.ts";
+import { ConnectTimeout, OtherAuthority, type StartedTls, startTls } from "./questions.ts";
 import type { Sslmode } from "./target.ts";
 
 /** What {@link negotiateTls} goes by. */
@@ -57,7 +57,7 @@ function* upgrade({ backend, serverName, sslmode, isDirect }: TlsWanted): Dialog
   try {
     return yield* startTls({ serverName, sslmode, isAlpnRequired: isDirect });
   } catch (thrown) {
-    if (thrown instanceof ConnectTimeout) throw thrown;
+    if (thrown instanceof ConnectTimeout || thrown instanceof OtherAuthority) throw thrown;
     // What went wrong in a handshake names hosts and certificates: it is for the log.
     const isUnusable = thrown instanceof PgError &&
       thrown.sqlstate === SQLSTATE.sqlclientUnableToEstablishSqlconnection;

@@ -23,6 +23,19 @@ export class ConnectTimeout extends PgError {
   }
 }
 
+/**
+ * What TLS ends with when a host is no longer known by the authority it was known by before, and not all of those trusted were
+ * asked: dialled again, it may be found good.
+ */
+export class OtherAuthority extends PgError {
+  constructor() {
+    super(SQLSTATE.sqlclientUnableToEstablishSqlconnection, "could not establish TLS with the backend", {
+      blame: "backend",
+      reason: "its certificate is no longer of the authority it was of before",
+    });
+  }
+}
+
 /** How to go on inside TLS. */
 export interface StartTls {
   /** The name the certificate must be for when `sslmode` is verify-full, and that SNI tells unless it is an address. */
@@ -52,7 +65,10 @@ export interface Salting {
  */
 export const dial = question<Dial, void>("dial");
 
-/** Goes on inside TLS on the connection dialled. Answered by PgError 08001 when the handshake or the certificate fails. */
+/**
+ * Goes on inside TLS on the connection dialled. Answered by PgError 08001 when the handshake or the certificate fails, by
+ * {@link OtherAuthority} when it is worth another try.
+ */
 export const startTls = question<StartTls, StartedTls>("startTls");
 
 /** Closes the connection dialled, because another one will be. */

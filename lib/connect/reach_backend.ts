@@ -13,7 +13,7 @@ import { formatHost, type Host, isLocal } from "./host.ts";
 import { type AuthWord, type ChannelBinding, type Credentials, Login } from "./login.ts";
 import { type LoginResult, resultOf, speakLogin, type Startup } from "./log_in.ts";
 import { negotiateTls } from "./negotiate_tls.ts";
-import { ConnectTimeout, dial, hangUp } from "./questions.ts";
+import { ConnectTimeout, dial, hangUp, OtherAuthority } from "./questions.ts";
 import { unmetAttribute, type WantedAttrs } from "./session_attributes.ts";
 import type { Target } from "./target.ts";
 
@@ -102,6 +102,10 @@ function* tryHost(
     yield* leave();
     return failed(unmet);
   } catch (thrown) {
+    if (thrown instanceof OtherAuthority) {
+      yield* hangUp();
+      return yield* tryHost(host, { target, reach, wanted });
+    }
     const isNotReady = hasSqlstate(thrown, SQLSTATE.cannotConnectNow) && thrown.blame === "backend";
     if (!isNotReady && !(thrown instanceof ConnectTimeout)) throw atHost(thrown, host);
     yield* hangUp();

@@ -118,6 +118,11 @@ export async function secureBackend(stream: ByteStream, tls: BackendTls): Promis
   return secured;
 }
 
+/** Whether {@link secureBackend} has failed because the certificate has expired, or none of the authorities has signed it. */
+export function isMistrust(error: unknown): boolean {
+  return error instanceof PgError && (error.cause as { code?: unknown } | undefined)?.code === MISTRUSTED;
+}
+
 function secureOptions(socket: Socket, tls: BackendTls): ConnectionOptions {
   // libpq's rule: require does not look at the certificate, unless there are authorities to check it by.
   const isChainChecked = tls.mode !== "require" || tls.authoritiesPem !== undefined;
@@ -144,8 +149,10 @@ function endpointAddress(endpoint: Endpoint) {
 }
 
 /** Deno 2.9.6 has one error for every certificate that does not hold: it does not tell an expired one from a stranger's. */
+const MISTRUSTED = "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
+
 function reasonOf(error: Error & { readonly code?: unknown }): string {
-  if (error.code !== "UNABLE_TO_VERIFY_LEAF_SIGNATURE") return error.message;
+  if (error.code !== MISTRUSTED) return error.message;
   return `${error.message}: it has expired, or no authority of sslrootcert has signed it`;
 }
 

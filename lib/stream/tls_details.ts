@@ -3,15 +3,27 @@ import type { TlsDetails } from "./byte_stream.ts";
 
 /** What TLS settled on over a socket whose handshake is over. */
 export function tlsDetails(socket: TLSSocket): TlsDetails {
-  const [peerCertificate = null, ...peerIntermediates] = peerCertificates(socket);
   return {
     version: socket.getProtocol() ?? "unknown",
     cipher: socket.getCipher()?.name ?? "unknown",
     serverName: (socket as { servername?: string | false | null }).servername || null,
     alpn: socket.alpnProtocol || null,
-    peerCertificate,
-    peerIntermediates,
+    peerCertificate: peerCertificate(socket),
+    // Only when asked for: Deno 2.9.6 takes the certificate apart for it, and on our side of a backend's TLS every authority.
+    get peerIntermediates() {
+      return peerCertificates(socket).slice(1);
+    },
   };
+}
+
+function peerCertificate(socket: TLSSocket): Uint8Array | null {
+  try {
+    const certificate = socket.getPeerX509Certificate();
+    return certificate === undefined ? null : new Uint8Array(certificate.raw);
+  } catch {
+    // It looks at the second one too, which may be anything.
+    return peerCertificates(socket)[0] ?? null;
+  }
 }
 
 /** What the peer has sent, in its order. */

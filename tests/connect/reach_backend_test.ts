@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { formatHost } from "../../lib/connect/host.ts";
-import { ConnectTimeout, dial, hangUp, startTls } from "../../lib/connect/questions.ts";
+import { ConnectTimeout, dial, hangUp, OtherAuthority, startTls } from "../../lib/connect/questions.ts";
 import { type Reach, reachBackend, type Reached } from "../../lib/connect/reach_backend.ts";
 import { parseTarget } from "../../lib/connect/target.ts";
 import { PgError } from "../../lib/errors.ts";
@@ -65,6 +65,25 @@ Deno.test("reachBackend() goes on inside TLS before it says anything", () => {
       assert.deepEqual([sslmode, serverName], ["verify-full", "h1"]);
       return {};
     }),
+    ...letsIn,
+  ]);
+  assert.equal(reached.isEncrypted, true);
+});
+
+Deno.test("reachBackend() dials a host again that may be known by another authority", () => {
+  const askForTls = [
+    isDialled("h1:5432"),
+    hears(encodeMessage(startupPacket, { kind: "SSLRequest" })),
+    says(bytes("S")),
+  ];
+  const reached = reach("postgres://h1", [
+    ...askForTls,
+    answers(startTls, () => {
+      throw new OtherAuthority();
+    }),
+    hangsUp,
+    ...askForTls,
+    answers(startTls, () => ({})),
     ...letsIn,
   ]);
   assert.equal(reached.isEncrypted, true);

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { Authorities } from "../../lib/stream/authorities.ts";
+import type { TlsDetails } from "../../lib/stream/byte_stream.ts";
+import { certificatesIn } from "../../lib/pem.ts";
+import { type Authority, createAuthority } from "../support/certificates.ts";
+
+const trusted = await Promise.all(["A", "B", "C", "D", "E"].map((name) => createAuthority(name)));
+const [a, b, c] = trusted;
+const BUNDLE = trusted.map(({ certificatePem }) => certificatePem).join("\n");
+
+Deno.test("Authorities asks all of them about a host it does not know", async () => {
+  const authorities = new Authorities(BUNDLE);
+  authorities.accepted("db1", await shownBy(a));
+  assert.equal(authorities.pemFor("db2"), BUNDLE);
+});
+
+Deno.test("Authorities asks the one about a host whose certificate it has signed", async () => {
+  const authorities = new Authorities(BUNDLE);
+  authorities.accepted("db1", await shownBy(b));
+  assert.deepEqual(certificatesIn(authorities.pemFor("db1")), certificatesIn(b.certificatePem));
+});
+
+Deno.test("Authorities asks the one that has signed what came with the certificate", async () => {
+  const authorities = new Authorities(BUNDLE);
+  const between = await c.issueAuthority("between");
+  authorities.accepted("db1", await shownBy(between, [between]));
+  assert.deepEqual(certificatesIn(authorities.pemFor("db1")), certificatesIn(c.certificatePem));
+});
+
+Deno.test("Authorities asks each of those of one name", async () => {
+  const namesakes = [...trusted, await createAuthority("A")];
+  const authorities = new Authorities(namesakes.map(({ certificatePem }) => certificatePem).join("\n"));
+  authorities.accepted("db1", await shownBy(a));
+  assert.deepEqual(
+    certificatesIn(authorities.pemFor("db1")),
+    [namesakes[0], namesakes[5]].flatMap(({ certificatePem }) => certificatesIn(certificatePem)),
+  );
+});
+
+Deno.test("Authorities asks all again about a host that was not found good", async () => {
+  const authorities = new Authorities(BUNDLE);
+  authorities.accepted("db1", await shownBy(a));
+  const asked = authorities.pemFor("db1");
+  assert.equal(authorities.refused("db1", asked), true);
+  assert.equal(authorities.pemFor("db1"), BUNDLE);
+  assert.equal(authorities.refused("db1", asked), true, "somebody else was at it at the same time");
+  assert.equal(authorities.refused("db1", BUNDLE), false, "all were asked: there is nothing more to try");
+});
+
+Deno.test("Authorities asks each of those whose certificates a host shows in turn", async () => {
+  const authorities = new Authorities(BUNDLE);
+  for (const authority of [a, b]) {
+    authorities.refused("db1", authorities.pemFor("db1"));
+    authorities.accepted("db1", await shownBy(authority));
+  }
+  assert.deepEqual(
+    certificatesIn(authorities.pemFor("db1")),
+    [a, b].flatMap(({ certificatePem }) => certificatesIn(certificatePem)),
+  );
+});
+
+Deno.test("Authorities asks all where they are few", async () => {
+  const authorities = new Authorities(a.certificatePem + b.certificatePem);
+  authorities.accepted("db1", await shownBy(a));
+  assert.equal(authorities.pemFor("db1"), a.certificatePem + b.certificatePem);
+  assert.equal(authorities.refused("db1", authorities.pemFor("db1")), false);
+});
+
+/** What TLS tells of a host with a certificate of this authority, and with these behind it. */
+async function shownBy(authority: Authority, behind: readonly Authority[] = []): Promise<TlsDetails> {
+  const { certificatePem } = await authority.issueForLoopback();
+  return {
+    version: "TLSv1.3",
+    cipher: "TLS_AES_256_GCM_SHA384",
+    serverName: null,
+    alpn: null,
+    peerCertificate: derOf(certificatePem),
+    peerIntermediates: behind.map(({ certificatePem }) => derOf(certificatePem)),
+  };
+}
+
+function derOf(pem: string): Uint8Array {
+  return Uint8Array.fromBase64(certificatesIn(pem)[0].replaceAll(/-----[A-Z ]+-----|\s/g, ""));
+}
