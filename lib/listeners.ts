@@ -26,7 +26,7 @@ export interface Sharing {
 export interface PreparedListeners {
   /** Each address that is new, as the configuration has it, and its port. */
   readonly ports: ReadonlyMap<string, number>;
-  /** Lets in who has come meanwhile, and closes what is not wanted any more. */
+  /** Lets in who has come meanwhile, and closes what is not wanted any more; once the listeners are closed, as {@link discard}. */
   adopt(): void;
   /** Closes what was opened: all is as it was. */
   discard(): void;
@@ -71,6 +71,8 @@ export class Listeners {
       throw error;
     }
     const adopt = () => {
+      // Closed since, as by a drain that has begun meanwhile: a door opened now nobody would close.
+      if (this.#isClosed) return discard();
       for (const door of unwanted) door.close();
       this.#doors = [...kept, ...opened];
       for (const door of opened) {

@@ -128,3 +128,15 @@ Deno.test("listeners that were closed while others are opened open none", async 
   scene.listeners.close();
   await assert.rejects(preparing, { message: "the proxy is shutting down" });
 });
+
+Deno.test("what was prepared before the listeners were closed lets nobody in when it is adopted after that", async () => {
+  using scene = new Scene();
+  (await scene.prepare(ANY)).adopt();
+  const port = await freePort();
+  const change = await scene.prepare([ANY, { host: "127.0.0.1", port }]);
+  scene.listeners.close();
+  change.adopt();
+  assert.deepEqual(scene.listeners.addresses, []);
+  assert.deepEqual(scene.listening, ["127.0.0.1 TLS"]);
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), Deno.errors.ConnectionRefused);
+});
