@@ -40,7 +40,9 @@ export class SharedCancelKeys implements CancelDesk {
     return issuerOf(processId, this.#membership) === this.#membership.index;
   }
 
-  async #findElsewhere(claim: CancelClaim): Promise<Cancellable | undefined> {
+  async #findElsewhere(about: CancelClaim): Promise<Cancellable | undefined> {
+    // A view is cloned with all that it is a view into, and what was read is good for a moment only.
+    const claim = { ...about, secretKey: about.secretKey.slice() };
     const isKnown = await this.#line.ask("findCancel", claim);
     return isKnown ? { cancelQuery: () => this.#line.ask("cancel", claim) } : undefined;
   }

@@ -58,6 +58,19 @@ Deno.test("find() gives a session of another worker, whose cancel goes there", a
   assert.deepEqual(asked, [["findCancel", claim], ["cancel", claim]]);
 });
 
+Deno.test("find() tells others the key alone, and nothing of what it was read with", async () => {
+  const { keys, asked } = keysOf(1);
+  const read = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+  const found = await keys.find({ processId: 5, secretKey: read.subarray(2, 6), clientAddress: ADDRESS });
+  read.fill(0);
+  await found!.cancelQuery();
+  for (const [, { secretKey }] of asked) {
+    assert.deepEqual(secretKey, Uint8Array.of(3, 4, 5, 6));
+    assert.equal(secretKey.buffer.byteLength, 4);
+  }
+  assert.equal(asked.length, 2);
+});
+
 Deno.test("S1 find() gives nothing when the other worker knows no such key", async () => {
   const { keys } = keysOf(1, false);
   const claim = { processId: 5, secretKey: Uint8Array.of(1, 2, 3, 4), clientAddress: ADDRESS };
