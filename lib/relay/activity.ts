@@ -49,6 +49,8 @@ export class Activity {
    */
   #runs: number[] = [];
   #oldest = 0;
+  /** How many of them are Syncs. */
+  #syncs = 0;
   #hasUnsynced = false;
   #isCopyingIn = false;
   #status: TransactionStatus = "I";
@@ -155,6 +157,7 @@ export class Activity {
 
   #await(kind: typeof REQUEST | typeof SYNC): void {
     this.#asked++;
+    if (kind === SYNC) this.#syncs++;
     this.#add(kind);
     // Its ReadyForQuery is that of all that was sent in front of it.
     this.#hasUnsynced = false;
@@ -171,27 +174,42 @@ export class Activity {
     if (kindOf(this.#runs[this.#oldest]) === COPY_END) this.#oldest++;
     if (this.#oldest === this.#runs.length) return;
     this.#settled++;
+    if (kindOf(this.#runs[this.#oldest]) === SYNC) this.#syncs--;
     this.#runs[this.#oldest] -= KINDS;
     if (this.#runs[this.#oldest] < KINDS) this.#oldest++;
-    // Cut off only when half of them are over: each then costs the same, however many there are.
-    if (this.#oldest * 2 >= this.#runs.length) this.#keep(this.#runs.slice(this.#oldest));
+    this.#forgetOver();
     if (this.#runs.length === 1 && kindOf(this.#runs[0]) === COPY_END && !this.#hasUnsynced) this.#keep([]);
   }
 
-  /** Syncs sent ahead of this news are read in copy-in mode, up to the end of the COPY, and so ignored. */
+  /**
+   * Syncs sent ahead of this news are read in copy-in mode, up to the end of the COPY, and so ignored. What else is in front of
+   * that end becomes one run: each is walked over once, whatever number of COPYs a client pipelines.
+   */
   #beginCopyIn(): void {
-    const runs = this.#runs.slice(this.#oldest);
-    const isByQuery = kindOf(runs[0]) === REQUEST;
-    const end = runs.findIndex((run) => kindOf(run) === COPY_END);
-    this.#isCopyingIn = end < 0;
-    const during = runs.splice(0, end < 0 ? runs.length : end);
-    for (const run of during) {
-      if (kindOf(run) === SYNC) this.#settled += Math.floor(run / KINDS);
+    const runs = this.#runs;
+    const isByQuery = kindOf(runs[this.#oldest]) === REQUEST;
+    let at = this.#oldest;
+    let requests = 0;
+    for (; at < runs.length && kindOf(runs[at]) !== COPY_END; at++) {
+      const count = Math.floor(runs[at] / KINDS);
+      if (kindOf(runs[at]) === REQUEST) {
+        requests += count;
+        continue;
+      }
+      this.#settled += count;
+      this.#syncs -= count;
     }
-    if (runs.length > 0) runs[0] -= KINDS;
-    const kept = [...during.filter((run) => kindOf(run) !== SYNC), ...runs.filter((run) => run >= KINDS)];
-    this.#keep(kept);
-    if (!isByQuery && !kept.some((run) => kindOf(run) === SYNC)) this.#hasUnsynced = true;
+    this.#isCopyingIn = at === runs.length;
+    if (!this.#isCopyingIn && (runs[at] -= KINDS) < KINDS) at++;
+    if (requests > 0) runs[--at] = requests * KINDS + REQUEST;
+    this.#oldest = at;
+    this.#forgetOver();
+    if (!isByQuery && this.#syncs === 0) this.#hasUnsynced = true;
+  }
+
+  /** Cut off only when half of them are over: each then costs the same, however many there are. */
+  #forgetOver(): void {
+    if (this.#oldest * 2 >= this.#runs.length) this.#keep(this.#runs.slice(this.#oldest));
   }
 
   #keep(runs: number[]): void {

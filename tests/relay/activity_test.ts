@@ -116,6 +116,22 @@ Deno.test.each<[string, string, string, boolean]>([
   assert.equal(activity.isPast(mark), expected);
 });
 
+Deno.test.each<[string, string]>([
+  ["COPY and its end, answered", "GCZ"],
+  ["COPY and its end, never answered", "G"],
+])("S5 100 000 of %s cost as much each as one does", (_name, answers) => {
+  const activity = new Activity();
+  const count = 100_000;
+  for (let sent = 0; sent < count; sent++) run("F:Qc", activity);
+  const begun = performance.now();
+  for (let answered = 0; answered < count; answered++) {
+    for (const letter of answers) activity.backendMessage(letter.charCodeAt(0), "I".charCodeAt(0));
+  }
+  const ms = performance.now() - begun;
+  assert.ok(ms < 3_000, `it took ${Math.round(ms)} ms`);
+  assert.equal(activity.isIdle, answers === "GCZ");
+});
+
 function run(script: string, activity = new Activity()): Activity {
   let fromFrontend = true;
   for (const word of script.split(" ").filter((word) => word !== "")) {
