@@ -10,9 +10,12 @@ import { startTimer } from "../timers.ts";
 import { type TokenDesk, tokenDesk } from "../token_desk.ts";
 import type { Surroundings } from "./alone.ts";
 import type { Assignment } from "./calls.ts";
+import { CrewAddresses } from "./crew_addresses.ts";
 import { answerOf, LineDown } from "./line.ts";
 import { type Loss, Member, messageOf, type StartThread } from "./member.ts";
 import { type Change, type Served, type Serving, workersChanged } from "./serving.ts";
+import { PreparedMembers } from "./prepared_members.ts";
+import { Restarts } from "./restarts.ts";
 import { issuerOf } from "./shared_cancel_keys.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -21,13 +24,6 @@ export interface CrewOptions extends Surroundings {
   readonly workers: number;
   readonly startThread: StartThread;
 }
-
-/** The time until a worker that was lost is started anew, in milliseconds: it doubles while new ones do not last. */
-const FIRST_DELAY_MS = 100;
-const LONGEST_DELAY_MS = 30_000;
-
-/** A worker that has lasted so long, in milliseconds, was not lost because of what it began with. */
-const LASTING_MS = 60_000;
 
 /** A configuration that is served. */
 interface Current {
@@ -52,12 +48,12 @@ export class Crew implements Serving {
   readonly #tokens = new Map<number, TokenDesk>();
   /** Whoever changes what workers serve, or how many there are, does so alone. */
   readonly #turnstile = new Turnstile();
-  readonly #restarts = new Map<number, { readonly delayMs: number; readonly stop: () => void }>();
+  readonly #restarts: Restarts;
   readonly #connections = new SharedArrayBuffer(8);
   /** By sessions of workers that are gone. */
   readonly #carried = new Carried();
   #current: Current;
-  #ports: ReadonlyMap<string, number> = new Map();
+  readonly #addresses: CrewAddresses;
   readonly #broken = Promise.withResolvers<string>();
   #isEnding = false;
 
@@ -66,10 +62,12 @@ export class Crew implements Serving {
     this.#options = options;
     this.#now = now;
     this.#after = after;
+    this.#restarts = new Restarts({ after, start: (index) => void this.#restart(index) });
     this.#limits = new Limits(configuration.limits, now);
     this.#members = new Array(workers).fill(null);
     this.#current = { configuration, inputs, generation: 1 };
     this.#tokens.set(1, tokenDesk(verifier, this.#limits));
+    this.#addresses = new CrewAddresses(addressesOf(configuration));
   }
 
   /**
@@ -84,7 +82,7 @@ export class Crew implements Serving {
       // The first finds out whether the addresses are free, and which ports there are.
       await crew.#start(first, { isFirst: true });
       await Promise.all(others.map((index) => crew.#start(index)));
-      crew.#tellListening(crew.#ports);
+      crew.#tellListening(crew.addresses);
       return crew;
     } catch (error) {
       await crew.close();
@@ -99,10 +97,7 @@ export class Crew implements Serving {
   }
 
   get addresses(): readonly ListenAddress[] {
-    return this.#addressesOf(this.#current.configuration).map((address) => ({
-      ...address,
-      port: this.#ports.get(nameOf(address)) ?? address.port,
-    }));
+    return this.#addresses.actual;
   }
 
   get connectionCount(): number {
@@ -133,47 +128,32 @@ export class Crew implements Serving {
     const leave = await this.#turnstile.enter();
     const before = this.#current.generation;
     const generation = before + 1;
-    const prepared: Member[] = [];
-    const ports = new Map(this.#ports);
-    const discard = () => {
-      for (const member of prepared) member.line.tell("discard", null);
-      leave();
-    };
+    let prepared: PreparedMembers;
     try {
       if (configuration.service.workers !== this.#current.configuration.service.workers) {
         throw workersChanged();
       }
-      for (const member of this.#present) {
-        const sharing = { isFirst: prepared.length === 0, ports };
-        const found = await answerOf(member.line.ask("prepare", { generation, inputs, sharing }));
-        // One that is lost will be started with whatever is served then.
-        if (found === null) continue;
-        prepared.push(member);
-        for (const [name, port] of found) ports.set(name, port);
-      }
+      const about = { generation, inputs, ports: this.#addresses.ports };
+      prepared = await PreparedMembers.prepare(this.#present, about);
     } catch (error) {
-      discard();
+      leave();
       throw error;
     }
-    const adopt = () => {
-      const known = this.#ports;
-      this.#limits.apply(configuration.limits);
-      this.#tokens.set(generation, tokenDesk(verifier, this.#limits));
-      this.#current = { configuration, inputs, generation };
-      const names = new Set(this.#addressesOf(configuration).map(nameOf));
-      this.#ports = new Map([...ports].filter(([name]) => names.has(name)));
-      const adopted = prepared.map((member) =>
-        member.line.ask("adopt", null).catch((error) => member.lose(messageOf(error)))
-      );
-      const over = prepared.map(({ line }) => answerOf(line.ask("loginsOver", null)));
-      this.#tellListening(new Map([...this.#ports].filter(([name]) => !known.has(name))));
-      leave();
-      return {
-        adopted: Promise.all(adopted),
-        loginsOver: Promise.all(over).then(() => this.#tokens.delete(before)),
-      };
+    return {
+      adopt: () => {
+        this.#limits.apply(configuration.limits);
+        this.#tokens.set(generation, tokenDesk(verifier, this.#limits));
+        this.#current = { configuration, inputs, generation };
+        this.#tellListening(this.#addresses.adopt(addressesOf(configuration), prepared.ports));
+        const { adopted, loginsOver } = prepared.adopt();
+        leave();
+        return { adopted, loginsOver: loginsOver.then(() => this.#tokens.delete(before)) };
+      },
+      discard: () => {
+        prepared.discard();
+        leave();
+      },
     };
-    return { adopt, discard };
   }
 
   checkSessions(): void {
@@ -235,31 +215,28 @@ export class Crew implements Serving {
     });
     this.#members[index] = member;
     const { inputs, generation } = this.#current;
-    const assignment: Assignment = { inputs, generation, sharing: { isFirst, ports: this.#ports } };
+    const assignment: Assignment = { inputs, generation, sharing: { isFirst, ports: this.#addresses.ports } };
     const membership = { index, of: workers, connections: this.#connections };
-    const ports = await member.open({ assignment, membership });
-    this.#ports = new Map([...ports, ...this.#ports]);
+    this.#addresses.found(await member.open({ assignment, membership }));
   }
 
-  #lost(member: Member, { reason, connections, isStuck }: Loss): void {
-    const { index, lastCensus } = member;
+  #lost(member: Member, loss: Loss): void {
+    const { index, lastCensus, startedMs } = member;
     this.#members[index] = null;
     for (const sum of lastCensus.carried) this.#carried.add(sum);
+    this.#isMissing(index, { ...loss, lastedMs: this.#now() - startedMs });
+  }
+
+  /** Tells that one is not there, and plans to start it anew if that is of use. */
+  #isMissing(
+    index: number,
+    { reason, connections, isStuck, lastedMs }: Loss & { readonly lastedMs: number },
+  ): void {
     const isOver = this.#isEnding || isStuck;
-    const delayMs = isOver ? undefined : this.#restartLater(index, this.#now() - member.startedMs);
+    const delayMs = isOver ? undefined : this.#restarts.plan(index, lastedMs);
     this.#options.observe({ kind: "worker_lost", worker: index + 1, reason, connections, delayMs });
     // Its listeners would go on being given their share of the clients, who would wait in vain.
     if (isStuck) this.#broken.resolve(`worker ${index + 1} is stuck: ${reason}`);
-  }
-
-  /** @returns after how long, in milliseconds */
-  #restartLater(index: number, lastedMs: number): number {
-    const before = this.#restarts.get(index)?.delayMs;
-    const isFirst = before === undefined || lastedMs >= LASTING_MS;
-    const delayMs = isFirst ? FIRST_DELAY_MS : Math.min(before * 2, LONGEST_DELAY_MS);
-    const stop = this.#after(delayMs, () => void this.#restart(index));
-    this.#restarts.set(index, { delayMs, stop });
-    return delayMs;
   }
 
   async #restart(index: number): Promise<void> {
@@ -269,36 +246,33 @@ export class Crew implements Serving {
       await this.#start(index);
       this.#options.observe({ kind: "worker_restarted", worker: index + 1 });
     } catch (error) {
-      // One that is lost while it starts has been seen to already. One that cannot serve is tried again like it: an
-      // address may be taken by now.
-      if (!(error instanceof LineDown)) this.#members[index]?.lose(messageOf(error));
+      this.#notRestarted(index, error);
     } finally {
       leave();
     }
   }
 
+  /** It is tried again, later: an address may be taken by now, or the system have no thread left. */
+  #notRestarted(index: number, error: unknown): void {
+    // One that was lost while it started has been seen to already.
+    if (error instanceof LineDown) return;
+    this.#members[index]?.lose(messageOf(error));
+  }
+
   #endRestarts(): void {
     this.#isEnding = true;
-    for (const { stop } of this.#restarts.values()) stop();
+    this.#restarts[Symbol.dispose]();
     for (const member of this.#all) if (!member.isServing) member.end("the proxy is shutting down");
   }
 
-  #addressesOf({ listen }: Configuration): readonly ListenAddress[] {
-    return [listen.address].flat();
-  }
-
-  #tellListening(ports: ReadonlyMap<string, number>): void {
-    const { configuration } = this.#current;
-    const isTlsOffered = configuration.listen.tls !== undefined;
-    for (const address of this.#addressesOf(configuration)) {
-      const port = ports.get(nameOf(address));
-      if (port === undefined) continue;
-      this.#options.observe({ kind: "listening", address: formatAddress(address.host, port), isTlsOffered });
+  #tellListening(addresses: readonly ListenAddress[]): void {
+    const isTlsOffered = this.#current.configuration.listen.tls !== undefined;
+    for (const { host, port } of addresses) {
+      this.#options.observe({ kind: "listening", address: formatAddress(host, port), isTlsOffered });
     }
   }
 }
 
-/** An address as the configuration has it. */
-function nameOf({ host, port }: ListenAddress): string {
-  return formatAddress(host, port);
+function addressesOf({ listen }: Configuration): readonly ListenAddress[] {
+  return [listen.address].flat();
 }
