@@ -256,7 +256,10 @@ export class Crew implements Serving {
   #notRestarted(index: number, error: unknown): void {
     // One that was lost while it started has been seen to already.
     if (error instanceof LineDown) return;
-    this.#members[index]?.lose(messageOf(error));
+    const reason = messageOf(error);
+    const member = this.#members[index];
+    if (member !== null) member.lose(reason);
+    else this.#isMissing(index, { reason, connections: 0, isStuck: false, lastedMs: 0 });
   }
 
   #endRestarts(): void {

@@ -117,6 +117,26 @@ Deno.test("a worker that runs, and cannot listen any more, is tried again until 
   await scene.until("worker_restarted", 2);
 });
 
+Deno.test("a worker whose thread cannot be started anew is tried again until it can", async () => {
+  await using scene = await CrewScene.open();
+  scene.threads.onStart = () => {
+    throw new Error("no more threads");
+  };
+  scene.threads.all[0].fail("lost");
+  scene.clock.advance(100);
+  await scene.until("worker_lost", 2);
+  const [, told] = scene.told("worker_lost");
+  assert.deepEqual(told, {
+    kind: "worker_lost",
+    worker: 1,
+    reason: "no more threads",
+    connections: 0,
+    delayMs: 200,
+  });
+  scene.threads.onStart = () => {};
+  await restart(scene, 200);
+});
+
 Deno.test("a worker that does not answer for 30 s is given up, and the program is to be started anew", async () => {
   await using scene = await CrewScene.open();
   await scene.silent(30);
