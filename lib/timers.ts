@@ -7,6 +7,14 @@ export function startTimer(ms: number, act: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/**
+ * Settles when everybody else has had their turn on the event loop. By a timer: as long as a `setImmediate` waits, Deno 2.9.6
+ * looks at no socket.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, 0));
+}
+
 /** Settles when so much time has passed, when the signal aborts, or when everything is over. */
 export async function untilDue(
   ms: number,

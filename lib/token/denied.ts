@@ -1,3 +1,4 @@
+import { nextTurn } from "../timers.ts";
 import type { VerifiedToken } from "./verified_token.ts";
 
 /** Tokens and bearers by what names them. */
@@ -17,22 +18,30 @@ export type ParsedDenyList =
   | { readonly kind: "denied"; readonly denied: Denied }
   | { readonly kind: "mistakes"; readonly mistakes: readonly DenyMistake[] };
 
+/** So many lines are read in about a millisecond. */
+const LINES_A_TURN = 1_000;
+
 /**
  * Reads lines of `jti <value>` and `sub <value>`; lines that begin with `#` and empty ones say nothing.
  *
  * A line that could be understood in two ways is a mistake: an entry that never matches would deny nobody, silently.
+ *
+ * @param pause lets others have their turn: a list of a hundred thousand would hold everybody up for a tenth of a second
  */
-export function parseDenyList(text: string): ParsedDenyList {
+export async function parseDenyList(text: string, pause = nextTurn): Promise<ParsedDenyList> {
   const tokenIds = new Set<string>();
   const subjects = new Set<string>();
   const mistakes: DenyMistake[] = [];
-  for (const [index, written] of text.replace(/^\uFEFF/, "").split("\n").entries()) {
+  let number = 0;
+  for (const written of linesOf(text.replace(/^\uFEFF/, ""))) {
+    number++;
+    if (number % LINES_A_TURN === 0) await pause();
     // Looked for only where blanks begin: a name full of them would hold everybody up.
     const line = written.replace(/(?<![ \t\r])[ \t\r]+$/, "").replace(/^[ \t]+/, "");
     if (line === "" || line.startsWith("#")) continue;
     const [, key, value] = /^(jti|sub)[ \t]+(.+)$/.exec(line) ?? [];
     const says = value === undefined ? 'must be "jti" or "sub", a blank and its value' : mistakeOf(value);
-    if (says !== undefined) mistakes.push({ line: index + 1, says });
+    if (says !== undefined) mistakes.push({ line: number, says });
     else (key === "jti" ? tokenIds : subjects).add(value);
   }
   return mistakes.length === 0
@@ -49,6 +58,15 @@ export function isDenied(denied: Denied, { tokenId, subject }: VerifiedToken): b
 /** How many entries there are. */
 export function countDenied({ tokenIds, subjects }: Denied): number {
   return tokenIds.size + subjects.size;
+}
+
+/** One at a time: to cut them all apart at once would take its time. */
+function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from <= text.length;) {
+    const end = text.indexOf("\n", from);
+    yield end < 0 ? text.slice(from) : text.slice(from, end);
+    from = end < 0 ? Infinity : end + 1;
+  }
 }
 
 function mistakeOf(value: string): string | undefined {

@@ -115,7 +115,7 @@ export class WatchedDenyList implements DenyList {
     this.#seen = Math.abs(ageMs) < UNSETTLED_MS ? null : seen;
     const digest = createHash("sha256").update(text).digest("base64");
     if (digest === this.#digest && this.#problem === null) return false;
-    const parsed = parseDenyList(text);
+    const parsed = await parseDenyList(text);
     if (parsed.kind === "mistakes") {
       const told = parsed.mistakes.slice(0, MISTAKES_TOLD);
       throw new UnusableDenyList(told.map(({ line, says }) => `${this.#path}:${line} ${says}`));

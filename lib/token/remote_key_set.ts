@@ -1,3 +1,4 @@
+import { nextTurn } from "../timers.ts";
 import type { Algorithm } from "./algorithms.ts";
 import { DocumentUnavailable } from "./fetch_document.ts";
 import type { KeySource } from "./key_source.ts";
@@ -16,6 +17,9 @@ export const COOLDOWN_MS = 30_000;
 /** Most keys in one set: 64 KiB hold thousands of bad ones, and each is reported. */
 const MAX_KEYS = 128;
 
+/** So many are imported in a few milliseconds, during which nobody else has their turn. */
+const KEYS_A_TURN = 32;
+
 /** What a key set needs from outside. */
 export interface RemoteKeySetOptions {
   /** Name of the issuer, for events. */
@@ -26,6 +30,8 @@ export interface RemoteKeySetOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly report: (event: TokenEvent) => void;
+  /** Lets others have their turn; default: {@link nextTurn}. */
+  readonly pause?: () => Promise<void>;
 }
 
 /**
@@ -112,6 +118,7 @@ export class RemoteKeySet implements KeySource {
   /** One bad key does not spoil the good ones, but a set without any good one is an outage, not a revocation. */
   async #import(document: Record<string, unknown>): Promise<VerificationKeys> {
     if (!Array.isArray(document.keys)) throw new DocumentUnavailable("The key set has no array of keys");
+    const { pause = nextTurn } = this.#options;
     const keys: VerificationKey[] = [];
     if (document.keys.length > MAX_KEYS) {
       throw new DocumentUnavailable(
@@ -119,6 +126,7 @@ export class RemoteKeySet implements KeySource {
       );
     }
     for (const [index, jwk] of document.keys.entries()) {
+      if (index % KEYS_A_TURN === KEYS_A_TURN - 1) await pause();
       const key = await importVerificationKey(jwk, this.#options.algorithms);
       if (typeof key !== "string") keys.push(key);
       else this.#options.report({ kind: "key_skipped", issuer: this.#options.issuer, index, reason: key });

@@ -18,8 +18,8 @@ Deno.test.each<[string, string, string[], string[]]>([
     "a#b",
   ]],
   ["the same twice", "sub a\nsub a\n", [], ["a"]],
-])("parseDenyList() reads %s", (_name, text, tokenIds, subjects) => {
-  const parsed = parseDenyList(text);
+])("parseDenyList() reads %s", async (_name, text, tokenIds, subjects) => {
+  const parsed = await parseDenyList(text);
   assert(parsed.kind === "denied");
   assert.deepEqual([...parsed.denied.tokenIds], tokenIds);
   assert.deepEqual([...parsed.denied.subjects], subjects);
@@ -44,8 +44,8 @@ Deno.test.each<[string, string, DenyMistake[]]>([
     { line: 1, says: 'must be "jti" or "sub", a blank and its value' },
     { line: 3, says: 'must be "jti" or "sub", a blank and its value' },
   ]],
-])("parseDenyList() tells of %s", (_name, text, mistakes) => {
-  assert.deepEqual(parseDenyList(text), { kind: "mistakes", mistakes });
+])("parseDenyList() tells of %s", async (_name, text, mistakes) => {
+  assert.deepEqual(await parseDenyList(text), { kind: "mistakes", mistakes });
 });
 
 Deno.test.each<[string, { tokenId?: string; subject?: string }, boolean]>([
@@ -57,15 +57,23 @@ Deno.test.each<[string, { tokenId?: string; subject?: string }, boolean]>([
   ["its sub in other letters", { subject: "Alice" }, false],
   ["the beginning of its sub", { subject: "alice2" }, false],
   ["its sub composed otherwise", { subject: "e\u0301ve" }, false],
-])("isDenied() goes by exactly %s", (_name, named, expected) => {
-  const parsed = parseDenyList("jti t1\nsub alice\nsub \u00e9ve\n");
+])("isDenied() goes by exactly %s", async (_name, named, expected) => {
+  const parsed = await parseDenyList("jti t1\nsub alice\nsub \u00e9ve\n");
   assert(parsed.kind === "denied");
   assert.equal(isDenied(parsed.denied, { ...VERIFIED, ...named }), expected);
 });
 
-Deno.test("parseDenyList() takes no longer over a line of blanks than over one of letters", () => {
+Deno.test("parseDenyList() lets others have their turn every thousand lines", async () => {
+  const lines = Array.from({ length: 2_500 }, (_, line) => `sub s${line}`);
+  let pauses = 0;
+  const parsed = await parseDenyList(lines.join("\n"), () => Promise.resolve(void pauses++));
+  assert.equal(pauses, 2);
+  assert.equal(parsed.kind === "denied" && parsed.denied.subjects.size, 2_500);
+});
+
+Deno.test("parseDenyList() takes no longer over a line of blanks than over one of letters", async () => {
   const startMs = performance.now();
-  const parsed = parseDenyList(`sub a${" ".repeat(200_000)}b \t\r\n${" ".repeat(200_000)}\r\n`);
+  const parsed = await parseDenyList(`sub a${" ".repeat(200_000)}b \t\r\n${" ".repeat(200_000)}\r\n`);
   assert.ok(performance.now() - startMs < 2_000);
   assert.deepEqual(parsed.kind === "denied" && [...parsed.denied.subjects], [`a${" ".repeat(200_000)}b`]);
 });

@@ -253,6 +253,21 @@ Deno.test("close() ends a fetch that nobody answers", async () => {
   assert.deepEqual(issuer.events, [{ kind: "key_set_changed", issuer: "corp", keys: 1 }]);
 });
 
+Deno.test("a large key set lets others have their turn every 32 keys", async () => {
+  let pauses = 0;
+  const keySet = new RemoteKeySet({
+    issuer: "corp",
+    algorithms: ["ES256"],
+    fetchKeySet: () => Promise.resolve({ keys: Array.from({ length: 100 }, () => KEY.jwk) }),
+    now: () => 0,
+    report: () => {},
+    pause: () => Promise.resolve(void pauses++),
+  });
+  await keySet.refresh();
+  assert.equal(keySet.current()?.size, 100);
+  assert.equal(pauses, 3);
+});
+
 Deno.test.each(
   [
     ["no keys array", { keys: "none" }, "The key set has no array of keys"],
