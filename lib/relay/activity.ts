@@ -1,3 +1,4 @@
+import { protocolViolation } from "../errors.ts";
 import type { TransactionStatus } from "../wire/backend.ts";
 
 // What passes, by type byte. Frontend (F) and backend (B) use the same letters for different messages.
@@ -21,6 +22,12 @@ const COPY_END = 2;
 
 /** A run of so many of one kind is the number `count * KINDS + kind`. */
 const KINDS = 3;
+
+/**
+ * As many runs as are kept, of eight bytes each. What the buffers of the system hold is less; a backend that reads on and never
+ * answers would have them fill the memory.
+ */
+const MAX_RUNS = 8 * 1024 * 1024;
 
 const STATES = {
   I: "idle",
@@ -111,7 +118,11 @@ export class Activity {
     return this.#isTerminated;
   }
 
-  /** Notes a message of the client. */
+  /**
+   * Notes a message of the client.
+   *
+   * @throws {PgError} 08P01 when too much is asked and unanswered to keep count of
+   */
   frontendMessage(type: number): void {
     switch (type) {
       case F_COPY_DATA:
@@ -166,7 +177,8 @@ export class Activity {
   #add(kind: number): void {
     const last = this.#runs.length - 1;
     if (last >= 0 && this.#runs[last] % KINDS === kind) this.#runs[last] += KINDS;
-    else this.#runs.push(KINDS + kind);
+    else if (last < MAX_RUNS) this.#runs.push(KINDS + kind);
+    else throw protocolViolation("too many requests wait for their answers");
   }
 
   #answer(): void {

@@ -132,6 +132,19 @@ Deno.test.each<[string, string]>([
   assert.equal(activity.isIdle, answers === "GCZ");
 });
 
+Deno.test("B7 a backend that never answers does not have what is asked of it fill the memory", () => {
+  const activity = new Activity();
+  const ask = (times: number) => {
+    for (let time = 0; time < times; time++) run("F:FS", activity);
+  };
+  ask(1_000_000);
+  assert.equal(activity.isQuiet, false);
+  assert.throws(() => ask(4_000_000), {
+    sqlstate: "08P01",
+    message: "too many requests wait for their answers",
+  });
+});
+
 function run(script: string, activity = new Activity()): Activity {
   let fromFrontend = true;
   for (const word of script.split(" ").filter((word) => word !== "")) {
