@@ -141,9 +141,12 @@ export class Service implements AsyncDisposable {
     const old = this.#loaded!.verifier;
     let change: ReturnType<Change["adopt"]>;
     try {
-      // Told to stop while it loaded: there is nothing left to go on with.
-      if (this.#isEnding) return await verifier.close();
-      const prepared = await this.serving.prepare(loaded);
+      const prepared = this.#isEnding ? null : await this.serving.prepare(loaded);
+      // Told to stop meanwhile: there is nothing left to go on with.
+      if (prepared === null || this.#isEnding) {
+        prepared?.discard();
+        return await verifier.close();
+      }
       change = prepared.adopt();
     } catch (error) {
       await Promise.all([verifier.close(), this.#options.discard?.()]);

@@ -156,3 +156,27 @@ Deno.test("close() while it loads anew lets go of what is loaded then", async ()
   assert.deepEqual(scene.closed, [0, 1]);
   assert.deepEqual(scene.kinds(), []);
 });
+
+Deno.test("drain() while workers are asked about what was loaded anew lets go of that, and goes on by the old one", async () => {
+  await using scene = await Scene.open();
+  const { service } = scene;
+  const prepare = service.serving.prepare.bind(service.serving);
+  let draining: Promise<unknown> | undefined;
+  let discards = 0;
+  service.serving.prepare = async (served) => {
+    const change = await prepare(served);
+    draining = service.drain();
+    const discard = () => {
+      discards++;
+      change.discard();
+    };
+    return { ...change, discard };
+  };
+  const reloading = service.reload();
+  scene.loads[1].resolve();
+  await reloading;
+  await draining;
+  assert.deepEqual(scene.closed, [1]);
+  assert.equal(discards, 1);
+  assert.deepEqual(scene.kinds(), ["draining", "drained"]);
+});
