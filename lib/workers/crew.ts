@@ -11,6 +11,7 @@ import { type TokenDesk, tokenDesk } from "../token_desk.ts";
 import type { Surroundings } from "./alone.ts";
 import type { Assignment } from "./calls.ts";
 import { CrewAddresses } from "./crew_addresses.ts";
+import { drainMembers } from "./drain_members.ts";
 import { answerOf, LineDown } from "./line.ts";
 import { type Loss, Member, messageOf, type StartThread } from "./member.ts";
 import { type Change, type Served, type Serving, workersChanged } from "./serving.ts";
@@ -160,18 +161,12 @@ export class Crew implements Serving {
     for (const { line } of this.#all) line.tell("checkSessions", null);
   }
 
-  async drain({ graceMs, delayMs, signal }: DrainOptions): Promise<{ readonly cut: number }> {
+  async drain(options: DrainOptions): Promise<{ readonly cut: number }> {
     const { observe } = this.#options;
+    const { graceMs, delayMs } = options;
     this.#endRestarts();
     observe({ kind: "draining", sessions: this.connectionCount, graceMs, delayMs });
-    const hurry = () => this.#present.forEach(({ line }) => line.tell("hurry", null));
-    if (signal?.aborted) hurry();
-    signal?.addEventListener("abort", hurry, { once: true });
-    const cuts = await Promise.all(this.#present.map(async (member) => {
-      const drained = await answerOf(member.line.ask("drain", { graceMs, delayMs }));
-      return drained?.cut ?? member.sessionCount;
-    }));
-    const cut = cuts.reduce((sum, each) => sum + each, 0);
+    const cut = await drainMembers(this.#present, { ...options, after: this.#after });
     observe({ kind: "drained", sessionsCut: cut });
     return { cut };
   }

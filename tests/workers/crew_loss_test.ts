@@ -154,6 +154,32 @@ Deno.test("a worker that does not answer for 30 s is given up, and the program i
   assert.equal(scene.threads.all.length, 2);
 });
 
+Deno.test.each<[string, boolean, number]>([
+  ["5 s after its grace is over", false, 15_000],
+  ["5 s after whoever ends the program has no more patience", true, 5_000],
+])(
+  "drain() does not wait for a worker that says nothing: it is given up %s",
+  async (_when, isHurried, ms) => {
+    await using scene = await CrewScene.open();
+    const [one, two] = scene.threads.all;
+    one.isSilent = true;
+    const impatience = new AbortController();
+    let isOver = false;
+    const draining = scene.crew.drain({ graceMs: 10_000, delayMs: 0, signal: impatience.signal })
+      .finally(() => isOver = true);
+    if (isHurried) impatience.abort();
+    await scene.pass(ms - 1);
+    assert.deepEqual([isOver, scene.told("worker_lost")], [false, []]);
+    scene.clock.advance(1);
+    await waitUntil(() => isOver, { what: "the drain to be over" });
+  assert.deepEqual(await draining, { cut: 0 });
+    assert.deepEqual(scene.told("worker_lost").map(({ worker, reason }) => [worker, reason]), [
+      [1, "it did not end in time"],
+    ]);
+    assert.equal(two.isOver, false);
+  },
+);
+
 Deno.test("a worker that answers now and then is not given up", async () => {
   await using scene = await CrewScene.open();
   const [one] = scene.threads.all;
