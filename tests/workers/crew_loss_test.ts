@@ -172,7 +172,7 @@ Deno.test.each<[string, boolean, number]>([
     assert.deepEqual([isOver, scene.told("worker_lost")], [false, []]);
     scene.clock.advance(1);
     await waitUntil(() => isOver, { what: "the drain to be over" });
-  assert.deepEqual(await draining, { cut: 0 });
+    assert.deepEqual(await draining, { cut: 0 });
     assert.deepEqual(scene.told("worker_lost").map(({ worker, reason }) => [worker, reason]), [
       [1, "it did not end in time"],
     ]);
