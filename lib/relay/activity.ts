@@ -27,7 +27,7 @@ const KINDS = 3;
  * As many runs as are kept, of eight bytes each. What the buffers of the system hold is less; a backend that reads on and never
  * answers would have them fill the memory.
  */
-const MAX_RUNS = 8 * 1024 * 1024;
+const MAX_RUNS = 4 * 1024 * 1024;
 
 const STATES = {
   I: "idle",
