@@ -14,6 +14,9 @@ import { tlsDetails } from "./tls_details.ts";
 /** Without traffic for so long, TCP itself asks whether the peer is still there, in milliseconds. */
 export const KEEP_ALIVE_MS = 60_000;
 
+/** So much may wait for a socket that is given it in pieces, in bytes: while one piece leaves, the next chunk is read. */
+const MAX_UNSENT = 64 * 1024;
+
 /** What a {@link NodeStream} is told of its socket. */
 export interface NodeStreamOptions {
   /** Default: what the socket says. */
@@ -50,8 +53,9 @@ export class NodeStream implements ByteStream, SocketOwner {
   #isTakerBusy = false;
   #writer: PromiseWithResolvers<void> | null = null;
   readonly #lastPiece: number;
-  /** What the socket is to be given later. */
+  /** What the socket is to be given later, and how many bytes that is. */
   #unsent: Uint8Array[] = [];
+  #unsentLength = 0;
   #error: Error | null = null;
   #hasEnded = false;
   #isClosed = false;
@@ -120,7 +124,10 @@ export class NodeStream implements ByteStream, SocketOwner {
   }
 
   async end(): Promise<void> {
-    if (this.#unsent.length > 0) await this.#writer?.promise.catch(() => {});
+    while (this.#unsentLength > 0 && !this.#isClosed) {
+      this.#writer ??= Promise.withResolvers();
+      await this.#writer.promise.catch(() => {});
+    }
     if (this.#isClosed) return;
     await new Promise<void>((resolve) => {
       this.#socket.once("close", () => resolve());
@@ -165,25 +172,33 @@ export class NodeStream implements ByteStream, SocketOwner {
   /** Gives the socket bytes, or keeps them for later; whether it takes more. */
   #sends(bytes: Uint8Array): boolean {
     if (this.#lastPiece === 0) return this.#socket.write(bytes);
-    if (this.#unsent.length === 0 && bytes.length <= this.#lastPiece - this.#socket.writableLength) {
+    if (this.#unsentLength === 0 && bytes.length <= this.#lastPiece - this.#socket.writableLength) {
       return this.#socket.write(bytes);
     }
     this.#unsent.push(bytes);
+    this.#unsentLength += bytes.length;
     if (!this.#socket.writableNeedDrain) this.#sendPiece();
-    return false;
+    return this.#unsentLength < MAX_UNSENT;
   }
 
-  /** Of what is unsent, gives the socket so much that it tells when it has sent that. */
+  /** Of what is unsent, gives the socket all but the last piece, or that: so much that it tells when it has sent it. */
   #sendPiece(): void {
-    const [bytes] = this.#unsent;
     const { writableLength } = this.#socket;
     // What waits in the socket becomes one piece with what is added to it.
-    const length = writableLength > 0
+    let left = writableLength > 0
       ? this.#lastPiece - writableLength
-      : Math.max(this.#lastPiece, bytes.length - this.#lastPiece);
-    this.#socket.write(bytes.subarray(0, length));
-    if (bytes.length > length) this.#unsent[0] = bytes.subarray(length);
-    else this.#unsent.shift();
+      : Math.max(this.#lastPiece, this.#unsentLength - this.#lastPiece);
+    this.#socket.cork();
+    while (left > 0 && this.#unsent.length > 0) {
+      const [bytes] = this.#unsent;
+      const part = bytes.subarray(0, left);
+      this.#socket.write(part);
+      left -= part.length;
+      this.#unsentLength -= part.length;
+      if (part.length === bytes.length) this.#unsent.shift();
+      else this.#unsent[0] = bytes.subarray(part.length);
+    }
+    this.#socket.uncork();
   }
 
   /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
@@ -246,8 +261,8 @@ export class NodeStream implements ByteStream, SocketOwner {
   }
 
   drained(): void {
-    while (this.#unsent.length > 0 && !this.#socket.writableNeedDrain) this.#sendPiece();
-    if (this.#socket.writableNeedDrain) return;
+    if (this.#unsentLength > 0) this.#sendPiece();
+    if (this.#unsentLength >= MAX_UNSENT) return;
     this.#writer?.resolve();
     this.#writer = null;
   }
