@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { freePort } from "../support/free_port.ts";
+import { comeAndGo, stay } from "./program_load.ts";
 import { type Program, ProgramStage } from "./program_scene.ts";
 
 const RELOADS = 200;
@@ -84,32 +85,6 @@ Deno.test("200 reloads under load, half of them of broken files: no session is l
   program.signal("SIGTERM");
   assert.equal((await program.ended()).code, 0);
 });
-
-/** A session that lasts through all of it; gives how many transactions it has had. */
-async function stay(
-  stage: ProgramStage,
-  { id, port, isOver }: { readonly id: number; readonly port: number; readonly isOver: () => boolean },
-): Promise<number> {
-  await using client = await stage.client(port);
-  let transactions = 0;
-  for (; !isOver(); transactions++) {
-    await client.ask("begin");
-    await client.ask(`insert into done values ('storm ${id} ${transactions}')`);
-    await client.ask("commit");
-  }
-  assert.equal((await stage.done(`storm ${id} `)).length, transactions);
-  return transactions;
-}
-
-/** One login behind the other; gives how many there were. */
-async function comeAndGo(stage: ProgramStage, port: number, isOver: () => boolean): Promise<number> {
-  let logins = 0;
-  for (; !isOver(); logins++) {
-    await using client = await stage.client(port);
-    await client.ask("select 1");
-  }
-  return logins;
-}
 
 /** What the program holds, by the system's word. */
 function standingOf({ pid }: Program): { readonly descriptors: number; readonly residentKib: number } {

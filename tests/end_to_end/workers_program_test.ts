@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { run } from "../commands/program.ts";
 import { freePort } from "../support/free_port.ts";
 import { waitUntil } from "../support/wait_until.ts";
+import { comeAndGo, stay } from "./program_load.ts";
 import { type DrainedClient, type Program, ProgramStage } from "./program_scene.ts";
 
 const WORKERS = "workers = 2";
@@ -274,32 +275,6 @@ Deno.test("the program with two workers", async (t) => {
     assert.equal((await program.ended()).code, 0);
   });
 });
-
-/** A session that lasts through all of it; gives how many transactions it has had. */
-async function stay(
-  stage: ProgramStage,
-  { id, port, isOver }: { readonly id: number; readonly port: number; readonly isOver: () => boolean },
-): Promise<number> {
-  await using client = await stage.client(port);
-  let transactions = 0;
-  for (; !isOver(); transactions++) {
-    await client.ask("begin");
-    await client.ask(`insert into done values ('worked ${id} ${transactions}')`);
-    await client.ask("commit");
-  }
-  assert.equal((await stage.done(`worked ${id} `)).length, transactions);
-  return transactions;
-}
-
-/** One login behind the other; gives how many there were. */
-async function comeAndGo(stage: ProgramStage, port: number, isOver: () => boolean): Promise<number> {
-  let logins = 0;
-  for (; !isOver(); logins++) {
-    await using client = await stage.client(port);
-    await client.ask("select 1");
-  }
-  return logins;
-}
 
 /** A connection that says nothing; it leaves only when the proxy does, or when all is over. */
 async function silent(port: number, held: AsyncDisposableStack): Promise<Socket> {
