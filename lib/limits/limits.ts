@@ -44,6 +44,11 @@ export class Limits implements Counts {
     this.turns = new Turns(settings);
   }
 
+  /** How many connections count for `limits.connections`, and how many for `limits.unauthenticated`. */
+  get counted(): { readonly connections: number; readonly unauthenticated: number } {
+    return { connections: this.connections.size, unauthenticated: this.unauthenticated.size };
+  }
+
   /** Goes by other settings from now on. What was counted stays: a reload forgives nobody. */
   apply(settings: LimitsSettings): void {
     const { failedLogins, discoveries, connections, unauthenticated, turns } = this;

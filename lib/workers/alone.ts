@@ -42,8 +42,7 @@ export class Alone implements Serving {
   }
 
   get counted() {
-    const { connections, unauthenticated } = this.#limits;
-    return { connections: connections.size, unauthenticated: unauthenticated.size };
+    return this.#limits.counted;
   }
 
   census() {

@@ -107,8 +107,7 @@ export class Crew implements Serving {
   }
 
   get counted() {
-    const { connections, unauthenticated } = this.#limits;
-    return { connections: connections.size, unauthenticated: unauthenticated.size };
+    return this.#limits.counted;
   }
 
   async census(): Promise<ConnectionCensus> {
