@@ -6,12 +6,15 @@ import { Program } from "./program.ts";
 import type { Stage } from "./stage.ts";
 import type { Variant } from "./variant.ts";
 
+type FloorKind = Pick<Contender, "loops"> & { readonly transport: Transport };
+
 /** Programs in Deno that carry bytes and do nothing else, and how clients come to them. */
-const FLOORS: Readonly<Record<string, Transport>> = {
-  conn_relay: "plain",
-  node_relay: "plain",
-  tls_relay: "TLS",
-  direct_tls_relay: "sslnegotiation=direct",
+const FLOORS: Readonly<Record<string, FloorKind>> = {
+  conn_relay: { transport: "plain", loops: 1 },
+  node_relay: { transport: "plain", loops: 1 },
+  tls_relay: { transport: "TLS", loops: 1 },
+  tls_relay_of_two: { transport: "TLS", loops: 2 },
+  direct_tls_relay: { transport: "sslnegotiation=direct", loops: 1 },
 };
 
 /** The program that holds idle TLS sessions in as little memory as Deno can. */
@@ -19,23 +22,23 @@ export const IDLE_FLOOR = "idle_tls_relay";
 
 /** What is the least in Deno: each with the flags and the environment of `deno task start`. */
 export function floors(stage: Stage, variant: Variant): Contender[] {
-  return Object.entries(FLOORS).map(([name, transport]) => floor(stage, { name, transport, variant }));
+  return Object.entries(FLOORS).map(([name, kind]) => floor(stage, { name, ...kind, variant }));
 }
 
 /** The floor of idle sessions; undefined where there is no such program. */
 export function idleFloor(stage: Stage, variant: Variant): Contender | undefined {
   if (!isFile(fileOf(IDLE_FLOOR))) return undefined;
-  return floor(stage, { name: IDLE_FLOOR, transport: "TLS", variant });
+  return floor(stage, { name: IDLE_FLOOR, transport: "TLS", loops: 1, variant });
 }
 
 function floor(
   { cluster, certificateFile, privateKeyFile, directory }: Stage,
-  { name, transport, variant }: { name: string; transport: Transport; variant: Variant },
+  { name, transport, loops, variant }: FloorKind & { readonly name: string; readonly variant: Variant },
 ): Contender {
   return {
     name: `floor ${name}`,
     kind: "floor",
-    loops: 1,
+    loops,
     transports: [transport],
     launch(_transport, resources) {
       const port = freePort();

@@ -13,9 +13,12 @@ export interface Effort {
   readonly storm: number;
 }
 
+/** What is known of a contender, whether it runs or not. */
+type Runner = Pick<Running, "name" | "kind" | "loops">;
+
 /** What a contender gave, round by round. */
 export interface Series<T> {
-  readonly running: Pick<Running, "name" | "kind">;
+  readonly running: Runner;
   readonly results: readonly T[];
 }
 
@@ -24,7 +27,7 @@ export interface Series<T> {
  * and what the one before leaves behind, falls on all of them alike. A run that is not counted comes first, which warms up
  * PostgreSQL's caches and the compilers.
  */
-export async function inRounds<C extends Pick<Running, "name" | "kind">, T>(
+export async function inRounds<C extends Runner, T>(
   all: readonly C[],
   { rounds, warmUp, run }: {
     rounds: number;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { inRounds, named, rotated } from "./rounds.ts";
 
-const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, kind: "peer" as const }));
+const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, kind: "peer" as const, loops: 1 }));
 
 Deno.test("rotated() begins with the one whose turn it is", () => {
   assert.deepEqual([0, 1, 2, 3].map((turn) => rotated(["a", "b", "c"], turn).join("")), [

@@ -48,7 +48,7 @@ export async function measureScale(bench: Bench): Promise<void> {
     scenes.push(await sceneOf(bench, running, sessions));
   }
   const series = scenes.map((scene) => ({
-    running: { name: `${scene.through}, ${scene.sessions} idle`, kind: "proxy" as const },
+    running: { name: `${scene.through}, ${scene.sessions} idle`, kind: "proxy" as const, loops: 1 },
     results: [scene],
   }));
   report.table(`scale: with idle TLS sessions on one event loop`, { rows: scenes.map(latencyRow), series });

@@ -99,11 +99,12 @@ function tell(
   if (clients === 1 && transport === "TLS") scoreLatency(report, series);
 }
 
-/** Whose CPU is least, of those that only carry bytes. */
+/** Whose CPU is least, of those that only carry bytes by as many event loops. */
 function bestFloor(
   series: readonly Series<PgbenchResult>[],
+  loops = 1,
 ): { name: string; results: readonly PgbenchResult[] } | undefined {
-  const floors = series.filter(({ running }) => running.kind === "floor");
+  const floors = series.filter(({ running }) => running.kind === "floor" && running.loops === loops);
   const [best] = floors.toSorted((a, b) => median(cpuOf(a.results)!) - median(cpuOf(b.results)!));
   return best && { name: best.running.name, results: best.results };
 }
@@ -132,7 +133,7 @@ function scoreTps(
   const [proxy, pgbouncer, floor] = [
     named(series, PROXY_OF_TWO),
     named(series, PGBOUNCER),
-    bestFloor(series),
+    bestFloor(series, 2),
   ];
   if (proxy === undefined || pgbouncer === undefined) return;
   const ofPgbouncer = (results: readonly PgbenchResult[]) => ratiosByRound(tpsOf(results), tpsOf(pgbouncer));

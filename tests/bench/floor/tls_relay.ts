@@ -1,42 +1,6 @@
 // The floor of a relay in Deno that TLS clients come to as PostgreSQL's do: SSLRequest, "S", and TLS over the same socket.
 // In: clients. Out: their bytes at PostgreSQL, where whoever they say they are is trusted. It reads no message.
-import { connect, createServer, type Socket } from "node:net";
-import { createSecureContext, TLSSocket } from "node:tls";
 import { readFloorOptions } from "./floor_options.ts";
+import { serveTls } from "./tls_carrying.ts";
 
-const SSL_REQUEST_LENGTH = 8;
-
-const { port, backend, cert, key } = readFloorOptions();
-const secureContext = createSecureContext({ cert, key });
-
-const server = createServer({ noDelay: true, allowHalfOpen: true }, (carrier) => {
-  carrier.on("error", ignore);
-  carrier.once("data", (request) => {
-    if (request.length !== SSL_REQUEST_LENGTH) return void carrier.destroy();
-    carrier.pause();
-    carrier.write("S");
-    const client = new TLSSocket(carrier, { isServer: true, secureContext, ALPNProtocols: ["postgresql"] });
-    const server = connect({ ...backend, noDelay: true, allowHalfOpen: true });
-    carry(client, server);
-    carry(server, client);
-  });
-});
-
-server.listen(port, "127.0.0.1", () => console.log("ready"));
-
-/**
- * One listener, no promises, no buffer of its own. No cheaper were `pipe`, `onread` with one buffer for all, and a connection
- * of Deno's own on the other side.
- */
-function carry(from: Socket, to: Socket): void {
-  const resume = () => void from.resume();
-  from.on("data", (chunk) => {
-    if (!to.write(chunk)) from.pause();
-  });
-  to.on("drain", resume);
-  from.on("end", () => to.end());
-  from.on("error", ignore);
-  from.on("close", () => to.destroy());
-}
-
-function ignore(): void {}
+serveTls(readFloorOptions());
