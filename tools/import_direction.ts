@@ -19,6 +19,7 @@ const LEAVES = [
   "pem",
   "timers",
   "soon",
+  "long_work",
 ];
 
 /** What every room on a connection's way speaks with. */
