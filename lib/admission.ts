@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { plainAddress } from "./address.ts";
 import type { Verdict } from "./authenticate/methods.ts";
-import { decide, fill, type Granted } from "./authorize/decide.ts";
+import { deciding, fill, type Granted } from "./authorize/decide.ts";
 import type { Lifetime } from "./authorize/lifetime.ts";
 import { describe, labelOf } from "./authorize/trail.ts";
 import type { BackendAccess, BackendLogin } from "./backend_link.ts";
 import { startupParameters } from "./connect/startup_parameters.ts";
 import { type Target, withIdentity } from "./connect/target.ts";
 import type { Connected } from "./limits/connections.ts";
+import type { Pace } from "./long_work.ts";
 import type { Secret } from "./secret.ts";
 import type { SessionSettings } from "./session_settings.ts";
 import type { SessionRequest } from "./startup/session_request.ts";
@@ -53,12 +54,14 @@ export interface AdmissionOptions {
   readonly clientAddress: string;
   /** In milliseconds since 1970. */
   readonly nowMs: number;
+  /** As in {@link SessionHouse}. */
+  readonly pace: Pace;
 }
 
 /** Is the token good, and may its bearer in? The reason of a refusal is for the log alone. */
 export async function admit(
   secret: Secret,
-  { request, presented, settings, clientAddress, nowMs }: AdmissionOptions,
+  { request, presented, settings, clientAddress, nowMs, pace }: AdmissionOptions,
 ): Promise<Verdict<Admission>> {
   let token: VerifiedToken;
   try {
@@ -70,7 +73,7 @@ export async function admit(
   }
   const { user, database, replication } = request;
   const asked = { user, database, replication: replication !== null, clientAddress, nowMs };
-  const decision = decide(settings.policy, { token, ...asked });
+  const decision = await pace(deciding(settings.policy, { token, ...asked }));
   if (decision.outcome === "granted") {
     return { kind: "accepted", who: { token, decision, presented: secret, admittedAtMs: nowMs } };
   }

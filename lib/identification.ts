@@ -93,7 +93,9 @@ export class Identification {
     };
     // Once more: others like it may have failed while this one was asked for its token.
     await house.failedLogins.check(this.#suspect);
-    return await admit(token, { request, presented, settings, clientAddress, nowMs: house.wallClock() });
+    const { pace } = house;
+    const nowMs = house.wallClock();
+    return await admit(token, { request, presented, settings, clientAddress, nowMs, pace });
   }
 
   /** Counts a failed login, and holds its answer back; what ends the login ends this too. */

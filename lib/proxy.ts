@@ -5,6 +5,7 @@ import type { Counts } from "./limits/limits.ts";
 import type { ListenAddress } from "./listen_address.ts";
 import { Listeners, type Sharing } from "./listeners.ts";
 import { settingsOf } from "./login_settings.ts";
+import { inTurns, type LongWork } from "./long_work.ts";
 import type { ConnectionCensus } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
 import { type CancelDesk, CancelKeys } from "./relay/cancel_keys.ts";
@@ -36,6 +37,8 @@ export interface ProxyOptions {
   readonly after?: SessionHouse["after"];
   /** As {@link SessionHouse.random}; default: the machine's. */
   readonly random?: () => number;
+  /** As {@link SessionHouse.pace}; default: others have their turn in between. */
+  readonly pace?: SessionHouse["pace"];
 }
 
 /** How a {@link Proxy} is drained. */
@@ -55,9 +58,9 @@ export interface PreparedChange {
   /**
    * Goes on by it: new connections do, and of the live ones each is asked whether it may stay.
    *
-   * @returns `loginsOver` settles when no login goes by the old one any more
+   * @returns `asked` settles when all have been asked, `loginsOver` when no login goes by the old one any more
    */
-  adopt(): { readonly loginsOver: Promise<unknown> };
+  adopt(): { readonly asked: Promise<unknown>; readonly loginsOver: Promise<unknown> };
   /** Stays with the old one. */
   discard(): void;
 }
@@ -77,14 +80,16 @@ export class Proxy implements AsyncDisposable {
   /** By sessions that are over. */
   readonly #carried = new Carried();
   #isDrained = false;
+  /** Settles when all sessions have been asked what they were to be asked last. */
+  #allAsked: Promise<unknown> = Promise.resolve();
 
   private constructor(options: ProxyOptions) {
     const { configuration, tokens, observe, counts, cancelKeys = new CancelKeys() } = options;
     const { failedLogins, discoveries, connections, unauthenticated } = counts;
     let lastId = 0;
     this.#nextId = options.nextId ?? (() => ++lastId);
-    const { now = () => performance.now(), wallClock = Date.now, after = startTimer, random = Math.random } =
-      options;
+    const { now = () => performance.now(), wallClock = Date.now, after = startTimer } = options;
+    const { random = Math.random, pace = inTurns } = options;
     this.#settings = settingsOf(configuration, tokens);
     this.#listeners = new Listeners({
       connection: (stream, listener) => this.#serve(stream, listener),
@@ -108,6 +113,7 @@ export class Proxy implements AsyncDisposable {
       wallClock,
       after,
       random,
+      pace,
     };
   }
 
@@ -171,16 +177,16 @@ export class Proxy implements AsyncDisposable {
       this.#settings = settings;
       this.#house.isTracing = configuration.log.level === "trace";
       const logins = [...this.#sessions].map((session) => session.loginBy(old));
-      for (const session of this.#sessions) session.review();
+      this.#askAll((session) => session.review());
       listening.adopt();
-      return { loginsOver: Promise.all(logins) };
+      return { asked: this.#allAsked, loginsOver: Promise.all(logins) };
     };
     return { ports: listening.ports, adopt, discard: listening.discard };
   }
 
   /** A deny list has changed: each live session is asked whether it may stay. */
   checkSessions(): void {
-    for (const session of this.#sessions) session.check();
+    this.#askAll((session) => session.check());
   }
 
   /**
@@ -210,11 +216,18 @@ export class Proxy implements AsyncDisposable {
   async close(): Promise<void> {
     this.#listeners.close();
     this.#cut();
+    await this.#allAsked;
     if (!this.#isDrained) await this.#untilEmpty();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** One after the other: there may be thousands, and whoever is not asked yet waits for his bytes meanwhile. */
+  #askAll(ask: (session: Session) => void): void {
+    const { pace } = this.#house;
+    this.#allAsked = Promise.all([this.#allAsked, pace(askEach([...this.#sessions], ask))]);
   }
 
   /** Ends every connection now; gives the sessions that are cut off by it. */
@@ -244,6 +257,13 @@ export class Proxy implements AsyncDisposable {
     if (this.#sessions.size === 0) return;
     this.#emptied ??= Promise.withResolvers();
     await this.#emptied.promise;
+  }
+}
+
+function* askEach(sessions: readonly Session[], ask: (session: Session) => void): LongWork<void> {
+  for (const session of sessions) {
+    ask(session);
+    yield;
   }
 }
 

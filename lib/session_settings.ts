@@ -2,6 +2,7 @@ import type { WayInRule } from "./authenticate/way_in.ts";
 import type { Policy } from "./authorize/policy.ts";
 import type { BackendAccess } from "./backend_link.ts";
 import type { Counts } from "./limits/limits.ts";
+import type { Pace } from "./long_work.ts";
 import type { Network } from "./network.ts";
 import type { Observer } from "./observe/events.ts";
 import type { CancelDesk } from "./relay/cancel_keys.ts";
@@ -46,4 +47,6 @@ export interface SessionHouse extends Counts {
   readonly after: After;
   /** At least 0 and less than 1. */
   readonly random: () => number;
+  /** How work is done that may take long, while all others wait. */
+  readonly pace: Pace;
 }

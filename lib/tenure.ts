@@ -1,11 +1,11 @@
 import type { Stay } from "./admission.ts";
-import { decide } from "./authorize/decide.ts";
+import { deciding, type Decision } from "./authorize/decide.ts";
 import type { Ending, Lifetime } from "./authorize/lifetime.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { PgError } from "./errors.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import type { Relay } from "./relay/relay.ts";
-import type { SessionHouse } from "./session_settings.ts";
+import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { whenThere } from "./soon.ts";
 import type { Standing } from "./token_desk.ts";
 import { denied, expired, lastedTooLong, notLetIn, revoked, soonOver } from "./tenure_words.ts";
@@ -25,7 +25,7 @@ const JITTER = 0.1;
 /** What a tenure needs of the session it is about. */
 export interface TenureOptions {
   readonly relay: Pick<Relay, "end" | "endWhenIdle" | "notify" | "standing">;
-  readonly house: Pick<SessionHouse, "settings" | "wallClock" | "after" | "random">;
+  readonly house: Pick<SessionHouse, "settings" | "wallClock" | "after" | "random" | "pace">;
   readonly chronicle: Pick<Chronicle, "note">;
 }
 
@@ -94,9 +94,20 @@ export class Tenure implements Disposable {
 
   #reviewBy(standing: Standing): void {
     if (this.#isOver) return;
-    const { policy, backends } = this.#options.house.settings();
-    const { sinceMs, granted, ...asked } = this.#stay;
-    const decision = decide(policy, { ...asked, nowMs: sinceMs });
+    const { house } = this.#options;
+    const settings = house.settings();
+    const { sinceMs, ...asked } = this.#stay;
+    whenThere(house.pace(deciding(settings.policy, { ...asked, nowMs: sinceMs })), (decision) => {
+      // A later change has a review of its own, and must not be undone by this one.
+      if (!this.#isOver && settings === house.settings()) this.#adopt(decision, { standing, settings });
+    });
+  }
+
+  #adopt(
+    decision: Decision,
+    { standing, settings: { backends } }: { readonly standing: Standing; readonly settings: SessionSettings },
+  ): void {
+    const { granted } = this.#stay;
     if (standing === "of no issuer of ours") {
       this.#end(this.#lifetime.atReload, notLetIn("the token's issuer is no longer configured"));
     } else if (decision.outcome === "refused") {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Admission, admit, stayOf } from "../lib/admission.ts";
+import { atOnce } from "../lib/long_work.ts";
 import { Secret } from "../lib/secret.ts";
 import type { SessionSettings } from "../lib/session_settings.ts";
 import type { SessionRequest } from "../lib/startup/session_request.ts";
@@ -32,6 +33,7 @@ function admitBy(
     settings,
     clientAddress: "192.0.2.1",
     nowMs: Date.UTC(2026, 0, 1),
+    pace: atOnce,
   };
   return admit(new Secret("a.b.c"), options);
 }

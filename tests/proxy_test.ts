@@ -3,8 +3,17 @@ import { loadConfiguration } from "../lib/config/load.ts";
 import { CannotServe } from "../lib/listening.ts";
 import { Limits } from "../lib/limits/limits.ts";
 import { Proxy } from "../lib/proxy.ts";
+import { atOnce, type LongWork } from "../lib/long_work.ts";
 import { Secret } from "../lib/secret.ts";
+import type { TokenDesk } from "../lib/token_desk.ts";
 import { outsideOf, PEM, SMALLEST } from "./config/files.ts";
+import { waitUntil } from "./support/wait_until.ts";
+
+const TOKENS: TokenDesk = {
+  verify: () => Promise.reject(new Error("no token comes")),
+  standingOf: () => "good",
+  introspectAgain: () => Promise.resolve("unknown"),
+};
 
 Deno.test("Proxy.open() says what is wrong with a certificate that TLS cannot use", async () => {
   const outside = outsideOf({ ...PEM, "config.toml": SMALLEST });
@@ -12,11 +21,7 @@ Deno.test("Proxy.open() says what is wrong with a certificate that TLS cannot us
   const tls = { certificates: PEM["server.crt"], privateKey: new Secret(PEM["other.key"]) };
   const opening = Proxy.open({
     configuration: { ...configuration, listen: { ...configuration.listen, tls } },
-    tokens: {
-      verify: () => Promise.reject(new Error("no token comes")),
-      standingOf: () => "good",
-      introspectAgain: () => Promise.resolve("unknown"),
-    },
+    tokens: TOKENS,
     counts: new Limits(configuration.limits, () => 0),
     observe: () => {},
   });
@@ -28,4 +33,37 @@ Deno.test("Proxy.open() says what is wrong with a certificate that TLS cannot us
     );
     return true;
   });
+});
+
+Deno.test("Proxy lets others have their turn between two sessions that it asks whether they may stay", async () => {
+  const toml = SMALLEST.replace("[listen]", '[listen]\naddress = "127.0.0.1:0"');
+  const configuration = await loadConfiguration(
+    "/etc/proxy/config.toml",
+    outsideOf({ ...PEM, "config.toml": toml }),
+  );
+  const turns: number[] = [];
+  const pace = <T>(work: LongWork<T>) => {
+    turns.push(0);
+    return atOnce(counted(work));
+  };
+  function* counted<T>(work: LongWork<T>): LongWork<T> {
+    for (;;) {
+      const step = work.next();
+      if (step.done) return step.value;
+      turns[turns.length - 1]++;
+      yield;
+    }
+  }
+  const counts = new Limits(configuration.limits, () => 0);
+  await using proxy = await Proxy.open({ configuration, tokens: TOKENS, counts, observe: () => {}, pace });
+  using clients = new DisposableStack();
+  for (let client = 0; client < 3; client++) {
+    const [{ host: hostname, port }] = proxy.addresses;
+    clients.use(await Deno.connect({ hostname, port }));
+  }
+  await waitUntil(() => proxy.connectionCount === 3, { what: "three connections" });
+  proxy.checkSessions();
+  const change = await proxy.prepare({ configuration, tokens: TOKENS });
+  await change.adopt().asked;
+  assert.deepEqual(turns, [3, 3]);
 });

@@ -6,6 +6,7 @@ import { parseBackendNames, type Policy } from "../lib/authorize/policy.ts";
 import { ruleSchema } from "../lib/authorize/schema.ts";
 import { parseTarget } from "../lib/connect/target.ts";
 import type { PgError } from "../lib/errors.ts";
+import { atOnce, type Pace } from "../lib/long_work.ts";
 import { Secret } from "../lib/secret.ts";
 import type { SessionSettings } from "../lib/session_settings.ts";
 import { Tenure, type TenureOptions } from "../lib/tenure.ts";
@@ -45,6 +46,7 @@ class Scene {
   backendUrl = "postgres://app@db/orders";
   /** How often the issuer was asked. */
   asked = 0;
+  pace: Pace = atOnce;
   #settings: SessionSettings | null = null;
 
   constructor({ lifetime, expiresInMs = HOUR_MS, replication = false, claims = {}, ...given }: Given = {}) {
@@ -98,6 +100,7 @@ class Scene {
         wallClock: this.clock.now,
         after: this.clock.after,
         random: () => random,
+        pace: (work) => this.pace(work),
       },
       chronicle: { note: ({ kind }) => note(kind) },
     };
@@ -448,6 +451,31 @@ Deno.test("Tenure holds a denied token against the deny list of after the reload
   scene.isDenied = true;
   scene.reload({ match: "bob" });
   assert.deepEqual(scene.happened, ["0 ended now"]);
+});
+
+Deno.test("Tenure goes by the last of two reloads, however long the rules of the first take", async () => {
+  const scene = new Scene({ lifetime: { atReload: "end_now" } });
+  scene.tenure.check();
+  const { promise: firstIsDecided, resolve } = Promise.withResolvers<void>();
+  scene.pace = (work) => firstIsDecided.then(() => atOnce(work));
+  scene.reload({ match: "bob" });
+  scene.pace = atOnce;
+  scene.reload({ max_session: "10m" });
+  resolve();
+  await pass(scene);
+  assert.deepEqual(scene.happened, []);
+  scene.clock.advance(9 * MINUTE_MS);
+  assert.deepEqual(scene.happened, ["9 told", "10 to end when idle"]);
+});
+
+Deno.test("Tenure leaves a session alone that ends while the rules are asked about it", async () => {
+  const scene = new Scene();
+  scene.tenure.check();
+  scene.pace = (work) => Promise.resolve().then(() => atOnce(work));
+  scene.reload({ match: "bob" });
+  scene.tenure[Symbol.dispose]();
+  await pass(scene);
+  assert.deepEqual(scene.happened, []);
 });
 
 /** Lets a minute pass, and whoever was asked in it answer. */

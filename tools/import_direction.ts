@@ -104,6 +104,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["type backend_link", "type startup", "type token", "type authorize", "type relay", "type stream"],
     ...["type authenticate", "type limits", "type token_desk", "type observe/events", "type network"],
     "type timers",
+    "type long_work",
   ],
   admission: [
     ...["token", "authorize", "connect", "type authenticate", "type backend_link", "type session_settings"],
@@ -155,6 +156,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   duration: [],
   timers: [],
   soon: [],
+  long_work: ["timers", "type soon"],
 };
 
 /** Imports point one way. */

@@ -3,7 +3,7 @@ import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { holds } from "../claims/requirement.ts";
 import { isWithin } from "../network.ts";
 import type { DecisionRequest, VerifiedToken } from "./decision_request.ts";
-import { type Captures, matchWhole, type Pattern } from "./pattern.ts";
+import { type Captures, matchWhole, MAX_MATCHED_LENGTH, type Pattern } from "./pattern.ts";
 import { isRepresentable } from "./reserved.ts";
 import { rolesListed } from "./role_list.ts";
 import type { Rule } from "./schema.ts";
@@ -18,10 +18,11 @@ export interface Matched {
   readonly captures: Captures;
 }
 
-/** The conditions: a rule of which one fails is passed over, and the next is asked. */
+/** The conditions: a rule of which one fails is passed over, and the next is asked, unless it is that a claim is too long. */
 export function consider(rule: Rule, request: DecisionRequest): Matched | Obstacle {
   return obstacleInToken(rule, request.token, request.nowMs) ??
     obstacleInNetwork(rule, request) ??
+    obstacleInLength(rule, request.token) ??
     obstacleInRoles(rule, request) ??
     identify(rule, request);
 }
@@ -51,6 +52,16 @@ function obstacleInToken(rule: Rule, token: VerifiedToken, nowMs: number): Obsta
 function obstacleInNetwork({ networks }: Rule, { clientAddress }: DecisionRequest): Obstacle | undefined {
   const isAllowed = networks === undefined || isWithin(clientAddress, networks);
   return isAllowed ? undefined : { kind: "network_not_allowed" };
+}
+
+/** What is too long to be tried refuses: passed over, a rule that would have kept its bearer out could be passed by. */
+function obstacleInLength(rule: Rule, { claims }: VerifiedToken): Obstacle | undefined {
+  for (const { claim, match } of [rule, ...rule.roles === undefined ? [] : [rule.roles]]) {
+    if (match?.kind !== "expression") continue;
+    const isTooLong = (value: unknown) => typeof value === "string" && value.length > MAX_MATCHED_LENGTH;
+    if (valuesAt(claims, claim).some(isTooLong)) return { kind: "claim_too_long", claim: claim.text };
+  }
+  return undefined;
 }
 
 function obstacleInRoles({ roles }: Rule, { token, user }: DecisionRequest): Obstacle | undefined {

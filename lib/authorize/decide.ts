@@ -3,6 +3,7 @@
 // PostgreSQL documentation: Client Authentication, User Name Maps, whose ordered, anchored rules these resemble.
 
 import { PgError } from "../errors.ts";
+import { atOnce, type LongWork } from "../long_work.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { consider, type Matched } from "./conditions.ts";
 import type { DecisionRequest, VerifiedToken } from "./decision_request.ts";
@@ -50,6 +51,11 @@ export type Decision = Granted | Refused;
 
 /** May this identity be that role in that database, and where? Pure: equal input gives an equal answer. */
 export function decide(policy: Policy, request: DecisionRequest): Decision {
+  return atOnce(deciding(policy, request));
+}
+
+/** The same for where others are waiting: there may be many rules, and a token may have much that they are held against. */
+export function* deciding(policy: Policy, request: DecisionRequest): LongWork<Decision> {
   const trail: TrailStep[] = [];
   const refused = {
     outcome: "refused",
@@ -57,10 +63,12 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
     trail,
   } as const;
   for (const [index, rule] of policy.rules.entries()) {
+    yield;
     const place = { index, name: rule.name };
     const considered = consider(rule, request);
     if (considered.kind !== "matched") {
       trail.push({ rule: place, ...considered });
+      if (considered.kind === "claim_too_long") return refused;
       continue;
     }
     const route = routeOf(rule, policy, { ...considered, request });

@@ -6,13 +6,22 @@ export type Pattern =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "expression"; readonly text: string; readonly expression: RE2JS };
 
+/**
+ * No expression is tried on a longer value, in UTF-16 units. A match takes as long as the value is long times the steps of the
+ * expression, at worst, and whoever chooses the value may wish it to take long.
+ */
+export const MAX_MATCHED_LENGTH = 1024;
+
+/** Of an expression whose repetitions are written out: `(a{1,100}){10}` has a thousand, and takes milliseconds. */
+const MAX_STEPS = 1000;
+
 /** What a match captured: [0] is the whole value; a group that took no part is undefined. */
 export type Captures = readonly (string | undefined)[];
 
 /**
  * `/…/` is an expression, anything else is text.
  *
- * @throws {Mistake} when the text is empty, or the expression is not one of RE2
+ * @throws {Mistake} when the text is empty, or the expression is not one of RE2, or too large
  * @see https://github.com/google/re2/wiki/Syntax
  */
 export function parsePattern(text: string): Pattern {
@@ -56,7 +65,12 @@ function compile(source: string): RE2JS {
     throw new Mistake("must not be empty: give the value itself, or /an expression/ for all of it");
   }
   try {
-    return RE2JS.compile(source);
+    const expression = RE2JS.compile(source);
+    const steps = expression.programSize();
+    if (steps <= MAX_STEPS) return expression;
+    throw new Mistake(
+      `is too large an expression: with its repetitions written out it takes ${steps} steps, where ${MAX_STEPS} are allowed`,
+    );
   } catch (thrown) {
     if (!(thrown instanceof RE2JSException)) throw thrown;
     const reason = thrown.message.replace(/^error parsing regexp: /, "");

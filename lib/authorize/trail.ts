@@ -1,3 +1,5 @@
+import { MAX_MATCHED_LENGTH } from "./pattern.ts";
+
 /** Why a rule does not let a client in: a condition that fails, or what stands in the way of the rule that decides. */
 export type Obstacle =
   | { readonly kind: "issuer_differs"; readonly issuer: string }
@@ -7,6 +9,7 @@ export type Obstacle =
   | { readonly kind: "email_not_verified" }
   | { readonly kind: "requirement_not_held"; readonly claim: string }
   | { readonly kind: "claim_missing"; readonly claim: string }
+  | { readonly kind: "claim_too_long"; readonly claim: string }
   | { readonly kind: "role_not_listed"; readonly claim: string }
   | { readonly kind: "claim_does_not_match"; readonly claim: string }
   | { readonly kind: "identity_not_representable"; readonly claim: string }
@@ -60,6 +63,9 @@ function outcomeOf(step: TrailStep): string {
       return `requires a value of the claim ${step.claim} that the token does not have`;
     case "claim_missing":
       return `looks at the claim ${step.claim}, which the token has not as text`;
+    case "claim_too_long":
+      return `refuses: a value of the claim ${step.claim} is longer than ${MAX_MATCHED_LENGTH} characters, ` +
+        "so that no expression is tried on it";
     case "role_not_listed":
       return `does not find the user the client asks for among the roles of the claim ${step.claim}`;
     case "claim_does_not_match":

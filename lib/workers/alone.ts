@@ -4,7 +4,7 @@ import { tokenDesk } from "../token_desk.ts";
 import { type Change, type Served, type Serving, workersChanged } from "./serving.ts";
 
 /** What sees that a proxy runs, besides what it serves. */
-export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | "after" | "random">;
+export type Surroundings = Pick<ProxyOptions, "observe" | "now" | "wallClock" | "after" | "random" | "pace">;
 
 /** The one event loop of a program that has no workers: everything is at hand. */
 export class Alone implements Serving {
@@ -57,7 +57,8 @@ export class Alone implements Serving {
     return {
       adopt: () => {
         this.#limits.apply(configuration.limits);
-        return { ...adopt(), adopted: Promise.resolve() };
+        const { asked, loginsOver } = adopt();
+        return { adopted: asked, loginsOver };
       },
       discard,
     };

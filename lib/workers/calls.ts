@@ -85,8 +85,8 @@ export type WorkerCalls = {
   ) => Promise<ReadonlyMap<string, number>>;
   /** As {@link Proxy.prepare}: the ports of addresses that are new. */
   readonly prepare: (assignment: Assignment) => Promise<ReadonlyMap<string, number>>;
-  /** Goes on by what was prepared last. */
-  readonly adopt: (about: null) => void;
+  /** Goes on by what was prepared last; settles when each live session has been asked whether it may stay. */
+  readonly adopt: (about: null) => Promise<void>;
   /** Settles when no login goes by the configuration any more that was there before. */
   readonly loginsOver: (about: null) => Promise<unknown>;
   readonly discard: (about: null) => void;

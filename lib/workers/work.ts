@@ -80,11 +80,12 @@ class Work {
     return this.#prepared.ports;
   }
 
-  #adopt(): void {
-    const prepared = this.#prepared!;
+  async #adopt(): Promise<void> {
+    const { asked, loginsOver } = this.#prepared!.adopt();
     this.#prepared = null;
     // What they end with is nothing to tell.
-    this.#loginsOver = prepared.adopt().loginsOver.then(() => null);
+    this.#loginsOver = loginsOver.then(() => null);
+    await asked;
   }
 
   #discard(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide, fill } from "../../lib/authorize/decide.ts";
+import { decide, deciding, fill } from "../../lib/authorize/decide.ts";
 import { DEFAULT_LIFETIME } from "../../lib/authorize/lifetime.ts";
 import { policyOf, requestOf, summary } from "./policies.ts";
 
@@ -214,6 +214,45 @@ Deno.test("T13 fill() refuses a group that took no part in the match", () => {
   });
   const policy = policyOf([{ match: "/(x)?alice/" }], { user: "app", parameters: { options: "\\1" } });
   assert.equal(summary(decide(policy, requestOf({ sub: "alice" }))), "parameter_not_captured");
+});
+
+const long = "a".repeat(1025);
+
+Deno.test.each([
+  ["one of 1024", { match: "/a+/" }, { sub: "a".repeat(1024) }, "app@orders/orders"],
+  ["a longer one", { match: "/a+/" }, { sub: long }, "claim_too_long"],
+  ["a longer one beside another", { claim: "g", match: "/b/" }, { g: ["b", long] }, "claim_too_long"],
+  ["a longer role", { roles: { claim: "g", match: "/(b)/" } }, { sub: "alice", g: [long] }, "claim_too_long"],
+  [
+    "a longer scope of short words",
+    { claim: "scp", match: "/b/" },
+    { scp: "a ".repeat(600) + "b" },
+    "app@orders/orders",
+  ],
+  ["a longer one given as text", { match: long }, { sub: long }, "app@orders/orders"],
+  ["a longer one of another claim", {}, { sub: "alice", email: long }, "app@orders/orders"],
+  ["a longer one of another issuer", { match: "/a+/", issuer: "other" }, { sub: long }, "issuer_differs"],
+  [
+    "a longer one elsewhere",
+    { match: "/a+/", networks: ["10.0.0.0/8"] },
+    { sub: long },
+    "network_not_allowed",
+  ],
+])(
+  "T12 decide() holds against an expression no value of over 1024 characters: %s",
+  (_case, rule, claims, expected) => {
+    assert.equal(summary(decide(policyOf([rule]), requestOf(claims))), expected);
+  },
+);
+
+Deno.test("T12 a value too long for an expression refuses although a later rule would let in", () => {
+  const policy = policyOf([{ match: "/guest-.*/", login_as: "guest" }, { claim: "g", match: "staff" }]);
+  assert.equal(summary(decide(policy, requestOf({ sub: `guest-${long}`, g: "staff" }))), "claim_too_long");
+});
+
+Deno.test("deciding() lets others have their turn between two rules", () => {
+  const policy = policyOf(Array.from({ length: 5 }, (_, index) => ({ match: `/user${index}/` })));
+  assert.equal([...deciding(policy, requestOf({ sub: "alice" }))].length, 5);
 });
 
 const anyone = { match: "/(.*)/", login_as: "\\1" };

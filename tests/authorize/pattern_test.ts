@@ -41,6 +41,10 @@ Deno.test.each([
   ["/a(?=b)/", "is not a regular expression of RE2: invalid or unsupported Perl syntax: `(?=`"],
   ["/(a)\\1/", "is not a regular expression of RE2: invalid escape sequence: `\\1`"],
   ["/a{1001}/", "is not a regular expression of RE2: invalid repeat count: `{1001}`"],
+  [
+    "/(([a-z]{1,100}){1,10})x/",
+    "is too large an expression: with its repetitions written out it takes 2024 steps, where 1000 are allowed",
+  ],
   ["/alice/i", "has flags behind its last slash: write them inside, as in /(?i)…/"],
 ])("parsePattern() refuses %j", (text: string, message: string) => {
   assert.throws(() => parsePattern(text), { name: "Mistake", message });

@@ -32,6 +32,10 @@ Deno.test.each(
     [{ rule, kind: "network_not_allowed" }, "does not allow the network the client comes from"],
     [{ rule, kind: "token_too_old" }, "takes only tokens issued within its max_token_age"],
     [{ rule, kind: "token_without_time" }, "has max_token_age, and the token has no iat"],
+    [
+      { rule, kind: "claim_too_long", claim: "sub" },
+      "refuses: a value of the claim sub is longer than 1024 characters, so that no expression is tried on it",
+    ],
     [{ rule, kind: "claim_does_not_match", claim: "sub" }, "does not match the claim sub"],
     [
       { rule, kind: "identity_not_representable", claim: "sub" },
