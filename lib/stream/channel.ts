@@ -1,5 +1,6 @@
 import type { Answer, Ask, Dialogue } from "../dialogue.ts";
 import { PgError, protocolViolation } from "../errors.ts";
+import type { Soon } from "../soon.ts";
 import { SQLSTATE } from "../sqlstate.ts";
 import { Framing } from "../wire/framing.ts";
 import { decodeMessage, type Message } from "../wire/message.ts";
@@ -50,7 +51,9 @@ export class Channel implements Disposable {
     while (!step.done) {
       let value: unknown;
       try {
-        value = await this.#answer(step.value, answers);
+        const answered = this.#answer(step.value, answers);
+        // What has been read already is not waited for: a backend says thirty things at once, and promises add up.
+        value = answered instanceof Promise ? await answered : answered;
       } catch (error) {
         step = dialogue.throw(error);
         continue;
@@ -72,7 +75,9 @@ export class Channel implements Disposable {
     const messages = this.#unsent.splice(0);
     if (this.#trace !== undefined) messages.forEach(this.#trace.sent);
     const bytes = concatenate(messages);
-    if (bytes.length > 0) await this.#wait(this.stream.write(bytes));
+    if (bytes.length === 0) return;
+    const sent = this.stream.send(bytes);
+    if (sent !== null) await this.#wait(sent);
   }
 
   /** Whether there is a stream to speak over. */
@@ -123,32 +128,44 @@ export class Channel implements Disposable {
     this.#signal = this.#deadline; // that this host's time is over is nothing to the next one
   }
 
-  async #answer(ask: Ask, answers: readonly Answer[]): Promise<unknown> {
+  #answer(ask: Ask, answers: readonly Answer[]): Soon<unknown> {
     switch (ask.ask) {
       case "send":
         this.#unsent.push(ask.bytes);
         return;
       case "receive":
         // Whether the peer has waited for it or not: how its bytes are cut must change nothing (W14).
-        if (this.#unsent.length > 0) await this.flush();
-        return await this.#receive(ask.expected);
+        if (this.#unsent.length > 0) return this.#receive(ask.expected);
+        return this.#taken(ask.expected) ?? this.#receive(ask.expected);
       case "receiveByte":
-        await this.#untilBuffered();
-        return this.#framing.takeByte();
+        return this.#receiveByte();
       case "peekByte":
-        return await this.#hasBegun() ? this.#framing.peek() : null;
+        return this.#peekByte();
       case "nothingBuffered":
         if (this.#framing.buffered > 0) {
           throw protocolViolation(`received data after ${ask.after}, outside TLS`);
         }
         return;
       case "question": {
-        await this.flush();
         const answer = answers.find((answer) => answer.question === ask.question);
         if (answer === undefined) throw new Error(`nobody answers the question "${ask.question.question}"`);
-        return await this.#wait(Promise.resolve(answer.by(ask.input)));
+        return this.#ask(answer, ask.input);
       }
     }
+  }
+
+  async #ask({ by }: Answer, input: unknown): Promise<unknown> {
+    await this.flush();
+    return await this.#wait(Promise.resolve(by(input)));
+  }
+
+  async #receiveByte(): Promise<number | undefined> {
+    if (this.#framing.buffered === 0) await this.#untilMore();
+    return this.#framing.takeByte();
+  }
+
+  async #peekByte(): Promise<number | null | undefined> {
+    return await this.#hasBegun() ? this.#framing.peek() : null;
   }
 
   async #hasBegun(): Promise<boolean> {
@@ -156,18 +173,20 @@ export class Channel implements Disposable {
   }
 
   async #receive<M>(expected: readonly Message<M>[]): Promise<M> {
+    await this.flush();
     for (;;) {
-      const frame = this.#framing.take(expected);
-      if (frame !== null) {
-        this.#trace?.received(frame.bytes);
-        return decodeMessage(frame.message, frame.body);
-      }
+      const message = this.#taken(expected);
+      if (message !== null) return message;
       await this.#untilMore();
     }
   }
 
-  async #untilBuffered(): Promise<void> {
-    if (this.#framing.buffered === 0) await this.#untilMore();
+  /** A message that is there; `null` when it is not, or not all of it. */
+  #taken<M>(expected: readonly Message<M>[]): M | null {
+    const frame = this.#framing.take(expected);
+    if (frame === null) return null;
+    this.#trace?.received(frame.bytes);
+    return decodeMessage(frame.message, frame.body);
   }
 
   async #untilMore(): Promise<void> {
@@ -208,10 +227,11 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
     promise.catch(() => {});
     return Promise.reject(signal.reason);
   }
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const { promise: settled, resolve, reject } = Promise.withResolvers<T>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
+  void promise.then(resolve, reject).then(() => signal.removeEventListener("abort", onAbort));
+  return settled;
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
