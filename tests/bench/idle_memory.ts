@@ -1,10 +1,11 @@
-import { type Contender, start } from "./contender.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Contender, type Running, start } from "./contender.ts";
 import { IDLE_FLOOR } from "./floors.ts";
-import { IdleSessions, possible, settle } from "./idle_sessions.ts";
+import { IdleSessions, possible } from "./idle_sessions.ts";
 import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
 import { usageOf } from "./program.ts";
-import { inRounds, type Series } from "./rounds.ts";
-import type { Stage } from "./stage.ts";
+import { rotated, type Series } from "./rounds.ts";
+import { MAX_SESSIONS, type Stage } from "./stage.ts";
 import { spreadOf } from "./statistics.ts";
 import { number } from "./table.ts";
 import { TARGETS } from "./targets.ts";
@@ -14,6 +15,14 @@ const WARM_UP_SESSIONS = 100;
 
 /** Then so many that stay: what those have left who are gone is given to these, and not to the ones that are counted. */
 const FIRST_SESSIONS = 100;
+
+/**
+ * How long all lie still before memory is read, in milliseconds: a session is idle when nothing has happened for a while.
+ *
+ * At once, what is read is the garbage of logins. V8 comes for that by itself where it has little else to do: 30 s after the
+ * program started, or 8 s after it did last. Of what is left then, nothing goes in another minute.
+ */
+const LIE_STILL_MS = 40_000;
 
 /** Resident memory of a program, in bytes. */
 interface Grown {
@@ -26,32 +35,25 @@ interface Grown {
 
 /**
  * Resident memory for each idle TLS session that has run one query. The least number of sessions is opened in every round;
- * the greater ones take long, and follow in the last round only.
+ * the greater ones take long, and follow once.
  */
-export async function measureIdleMemory(bench: Bench): Promise<void> {
-  const { stage, contenders, effort, report } = bench;
+export async function measureIdleMemory({ stage, contenders, effort, report }: Bench): Promise<void> {
   const [least, ...greater] = await possible(effort.sessions);
   const programs = contenders.filter(isMeasured);
-  const climbs = new Map<number, Series<Grown>[]>();
   const principals = programs.filter(isPrincipal);
-  const series = await inRounds(principals, {
+  const others = programs.filter((contender) => !isPrincipal(contender));
+  const series = await weighInRounds(stage, {
+    contenders: principals,
+    sessions: least,
     rounds: effort.rounds,
-    async run(contender, round) {
-      const isLast = round === effort.rounds - 1;
-      const [grown, ...higher] = await climb(stage, contender, isLast ? [least, ...greater] : [least]);
-      higher.forEach((result, at) => {
-        const known = climbs.get(greater[at]) ?? [];
-        climbs.set(greater[at], [...known, { running: contender, results: [result] }]);
-      });
-      return grown;
-    },
   });
-  const others = await inRounds(programs.filter((contender) => !isPrincipal(contender)), {
-    rounds: 1,
-    run: async (contender) => (await climb(stage, contender, [least]))[0],
-  });
-  tell(report, least, [...series, ...others]);
-  for (const [sessions, series] of climbs) tell(report, sessions, series);
+  tell(report, least, [
+    ...series,
+    ...await weighInRounds(stage, { contenders: others, sessions: least, rounds: 1 }),
+  ]);
+  for (const sessions of greater) {
+    tell(report, sessions, await weighInRounds(stage, { contenders: principals, sessions, rounds: 1 }));
+  }
 }
 
 /** Of the floors, that of idle sessions; and several processes weigh what each of them weighs. */
@@ -64,28 +66,58 @@ function isPrincipal({ kind, name, loops }: Contender): boolean {
   return kind === "floor" || name === PGBOUNCER || (kind === "proxy" && loops === 1);
 }
 
-/** What a new program has grown by at each number of sessions. */
-async function climb(stage: Stage, contender: Contender, counts: readonly number[]): Promise<Grown[]> {
+/** What each has grown by, round after round; those lie still together for whom PostgreSQL has room at a time. */
+async function weighInRounds(
+  stage: Stage,
+  { contenders, sessions, rounds }: {
+    readonly contenders: readonly Contender[];
+    readonly sessions: number;
+    readonly rounds: number;
+  },
+): Promise<Series<Grown>[]> {
+  const series = contenders.map((running) => ({ running, results: [] as Grown[] }));
+  const atATime = Math.max(1, Math.floor(MAX_SESSIONS / (sessions + WARM_UP_SESSIONS)));
+  for (let round = 0; round < rounds; round++) {
+    const inTurn = rotated(series, round);
+    while (inTurn.length > 0) {
+      const together = inTurn.splice(0, atATime);
+      const all = await weigh(stage, { contenders: together.map(({ running }) => running), sessions });
+      together.forEach(({ results }, at) => results.push(all[at]));
+    }
+  }
+  return series;
+}
+
+/** What new programs have grown by with so many sessions each, of which none does anything. */
+async function weigh(
+  stage: Stage,
+  { contenders, sessions }: { readonly contenders: readonly Contender[]; readonly sessions: number },
+): Promise<Grown[]> {
   await using resources = new AsyncDisposableStack();
-  const running = await start(stage, { contender, transport: "TLS", resources });
-  const residentBytes = async () => (await usageOf(running.programs)).residentBytes;
+  const all: Running[] = [];
+  for (const contender of contenders) {
+    all.push(await start(stage, { contender, transport: "TLS", resources }));
+  }
+  const residentBytes = () =>
+    Promise.all(all.map(async ({ programs }) => (await usageOf(programs)).residentBytes));
   const atStart = await residentBytes();
   {
-    await using warmUp = new IdleSessions(stage, running);
+    await using warmUp = new IdleSessions(stage, all);
     await warmUp.growTo(WARM_UP_SESSIONS);
   }
-  await using sessions = new IdleSessions(stage, running);
-  await sessions.growTo(FIRST_SESSIONS);
-  await settle();
+  await using idle = new IdleSessions(stage, all);
+  await idle.growTo(FIRST_SESSIONS);
+  await delay(LIE_STILL_MS);
   const before = await residentBytes();
-  const grown: Grown[] = [];
-  for (const count of counts) {
-    await sessions.growTo(count);
-    await settle();
-    const withThem = await residentBytes();
-    grown.push({ atStart, before, withThem, perSession: (withThem - before) / (count - FIRST_SESSIONS) });
-  }
-  return grown;
+  await idle.growTo(sessions);
+  await delay(LIE_STILL_MS);
+  const withThem = await residentBytes();
+  return all.map((_, at) => ({
+    atStart: atStart[at],
+    before: before[at],
+    withThem: withThem[at],
+    perSession: (withThem[at] - before[at]) / (sessions - FIRST_SESSIONS),
+  }));
 }
 
 function tell(report: Bench["report"], sessions: number, series: readonly Series<Grown>[]): void {

@@ -12,36 +12,43 @@ const SETTLE_MS = 2_000;
 /** Files that a program has open besides its sessions. */
 const OTHER_FILES = 500;
 
-/** Sessions that have run one query and do nothing more. */
+/** Sessions with each of some programs, that have run one query and do nothing more. */
 export class IdleSessions implements AsyncDisposable {
   readonly #stage: Stage;
-  readonly #running: Running;
-  readonly #clients: (SessionClient | undefined)[] = [];
+  readonly #crowds: readonly Crowd[];
 
-  constructor(stage: Stage, running: Running) {
+  constructor(stage: Stage, programs: readonly Running[]) {
     this.#stage = stage;
-    this.#running = running;
+    this.#crowds = programs.map((running) => ({ running, clients: [] }));
   }
 
-  /** Opens so many more that there are `count`. */
+  /** Opens so many more that each program has `count`, with one after another. */
   async growTo(count: number): Promise<void> {
-    await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-      while (this.#clients.length < count) await this.#openOne();
-    }));
+    for (const crowd of this.#crowds) {
+      await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+        while (crowd.clients.length < count) await this.#openOne(crowd);
+      }));
+    }
   }
 
   /** Ends them all, and waits until PostgreSQL has done so. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client?.close(); // one that did not get in has left its place empty
+    // One that did not get in has left its place empty.
+    for (const { clients } of this.#crowds) for (const client of clients) client?.close();
     await untilAllHaveLeft(this.#stage);
   }
 
-  async #openOne(): Promise<void> {
-    const place = this.#clients.length++; // taken before the first await, so that no more are opened than are wanted
-    const client = await SessionClient.open(this.#running, this.#stage.authorityPem);
-    this.#clients[place] = client;
+  async #openOne({ running, clients }: Crowd): Promise<void> {
+    const place = clients.length++; // taken before the first await, so that no more are opened than are wanted
+    const client = await SessionClient.open(running, this.#stage.authorityPem);
+    clients[place] = client;
     await client.query("SELECT 1");
   }
+}
+
+interface Crowd {
+  readonly running: Running;
+  readonly clients: (SessionClient | undefined)[];
 }
 
 /** Settles when what has just been opened or closed has been dealt with. */

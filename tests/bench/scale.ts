@@ -42,7 +42,7 @@ export async function measureScale(bench: Bench): Promise<void> {
     const running = await start(stage, { contender, transport: "TLS", resources });
     await pgbench(stage, running, { ...LOGINS, until: { seconds: 1 } });
     scenes.push(await sceneOf(bench, running, 0));
-    await using idle = new IdleSessions(stage, running);
+    await using idle = new IdleSessions(stage, [running]);
     await idle.growTo(sessions);
     await settle();
     scenes.push(await sceneOf(bench, running, sessions));
