@@ -3,6 +3,7 @@ import { clearImmediate, setImmediate } from "node:timers";
 import { acceptAgain, BACKLOG } from "../accept_again.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { KEEP_ALIVE_MS, NodeStream } from "./node_stream.ts";
+import { whenClosed } from "./socket_owner.ts";
 
 /** What a listener tells its owner. */
 export interface ListenerEvents {
@@ -76,7 +77,7 @@ export class Listener implements Disposable {
   }
 
   #take(socket: Socket): void {
-    socket.on("close", this.#acceptAgain);
+    whenClosed(socket, this.#acceptAgain);
     // A client may be gone again before it is looked at: then it has no address, and there is nobody to serve.
     if (socket.remoteAddress === undefined || !this.#server.listening) return void socket.destroy();
     // Here, because Deno 2.9 makes nothing of the server's own option.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
-import { setOwner, type SocketOwner } from "../../lib/stream/socket_owner.ts";
+import { setOwner, type SocketOwner, whenClosed } from "../../lib/stream/socket_owner.ts";
 
 Deno.test("setOwner() has the owner told of everything", () => {
   const socket = new Socket();
@@ -35,6 +35,17 @@ Deno.test("setOwner() lets no error of a socket that is nobody's end the program
   const socket = new Socket();
   setOwner(socket, null);
   assert.equal(socket.emit("error", new Error("reset")), true);
+});
+
+Deno.test("whenClosed() acts whoever owns the socket then, by no listener of its own", () => {
+  const socket = new Socket();
+  const acts: string[] = [];
+  whenClosed(socket, () => void acts.push("closed"));
+  setOwner(socket, listener().owner);
+  setOwner(socket, null);
+  assert.equal(socket.listenerCount("close"), 1);
+  socket.emit("close");
+  assert.deepEqual(acts, ["closed"]);
 });
 
 /** An owner that writes down what it is told. */
