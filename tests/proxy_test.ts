@@ -3,7 +3,7 @@ import { loadConfiguration } from "../lib/config/load.ts";
 import { CannotServe } from "../lib/listening.ts";
 import { Limits } from "../lib/limits/limits.ts";
 import { Proxy } from "../lib/proxy.ts";
-import { atOnce, type LongWork } from "../lib/long_work.ts";
+import type { Pace } from "../lib/long_work.ts";
 import { Secret } from "../lib/secret.ts";
 import type { TokenDesk } from "../lib/token_desk.ts";
 import { outsideOf, PEM, SMALLEST } from "./config/files.ts";
@@ -42,18 +42,13 @@ Deno.test("Proxy lets others have their turn between two sessions that it asks w
     outsideOf({ ...PEM, "config.toml": toml }),
   );
   const turns: number[] = [];
-  const pace = <T>(work: LongWork<T>) => {
-    turns.push(0);
-    return atOnce(counted(work));
+  const pace: Pace = (work) => {
+    let step = work.next();
+    let count = 0;
+    for (; !step.done; step = work.next()) count++;
+    turns.push(count);
+    return step.value;
   };
-  function* counted<T>(work: LongWork<T>): LongWork<T> {
-    for (;;) {
-      const step = work.next();
-      if (step.done) return step.value;
-      turns[turns.length - 1]++;
-      yield;
-    }
-  }
   const counts = new Limits(configuration.limits, () => 0);
   await using proxy = await Proxy.open({ configuration, tokens: TOKENS, counts, observe: () => {}, pace });
   using clients = new DisposableStack();

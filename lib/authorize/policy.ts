@@ -1,3 +1,4 @@
+import { atOnce, type LongWork } from "../long_work.ts";
 import { Mistake } from "../mistake.ts";
 import type { Secret } from "../secret.ts";
 import type { Pattern } from "./pattern.ts";
@@ -61,13 +62,23 @@ export interface PolicyMistake {
 }
 
 /** What is wrong between the rules and the backends they name; a rule whose backend is unknown is not looked at. */
-export function mistakesOfPolicy({ rules, backends, reservedRoles }: Policy): readonly PolicyMistake[] {
-  return rules.flatMap((rule, index) => {
+export function mistakesOfPolicy(policy: Policy): readonly PolicyMistake[] {
+  return atOnce(lookingForMistakes(policy));
+}
+
+/** The same for where others are waiting. */
+export function* lookingForMistakes(
+  { rules, backends, reservedRoles }: Policy,
+): LongWork<readonly PolicyMistake[]> {
+  const found: PolicyMistake[] = [];
+  for (const [index, rule] of rules.entries()) {
+    yield;
     const backend = backends.get(rule.backend);
-    if (backend === undefined) return [];
-    return [...mistakesOfRole(rule, backend, reservedRoles), ...mistakesOfUrl(rule, backend)]
-      .map((mistake) => ({ rule: index, ...mistake }));
-  });
+    if (backend === undefined) continue;
+    const mistakes = [...mistakesOfRole(rule, backend, reservedRoles), ...mistakesOfUrl(rule, backend)];
+    found.push(...mistakes.map((mistake) => ({ rule: index, ...mistake })));
+  }
+  return found;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type ConfigurationSource, loadConfiguration, THIS_MACHINE } from "../config/load.ts";
 import { checkPermissions } from "../config/permissions.ts";
+import { atOnce, inTurns } from "../long_work.ts";
 import type { IssuerSettings } from "../token/schema.ts";
 import { type IssuerProblem, IssuersMisconfigured, type TokenEvent } from "../token/token_event.ts";
 import { TokenVerifier, type TokenVerifierOutside } from "../token/token_verifier.ts";
@@ -60,9 +61,12 @@ export async function open(
 ): Promise<Loaded> {
   let verifier: TokenVerifier | undefined;
   const { outside, inputs } = recording(source, THIS_MACHINE);
+  // Whoever is connected waits for a reload, and nobody for a program that starts.
+  const pace = before === undefined ? atOnce : inTurns;
   try {
     const configuration = await loadConfiguration(source, {
       ...outside,
+      pace,
       checkIssuers: async (issuers, about) => {
         const opened = await openVerifier(issuers, { ...about, fetch, now: Date.now, report, before });
         verifier = opened.verifier;

@@ -4,11 +4,12 @@
 
 import { dirname, resolve } from "node:path";
 import { wayInSchema } from "../authenticate/schema.ts";
-import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
+import { lookingForMistakes, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
 import { serviceSchema } from "../commands/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
 import { limitsSchema } from "../limits/schema.ts";
+import { atOnce, type LongWork } from "../long_work.ts";
 import { adminSchema } from "../observe/admin_schema.ts";
 import { auditSchema } from "../observe/audit_schema.ts";
 import { logSchema } from "../observe/schema.ts";
@@ -56,8 +57,11 @@ export async function loadConfiguration(
   source: string | ConfigurationSource,
   outside: Outside = THIS_MACHINE,
 ): Promise<Configuration> {
+  const { pace = atOnce } = outside;
   const { path, flags = {} } = typeof source === "string" ? { path: source } : source;
-  const file = path === undefined ? TomlDocument.parse("") : parse(path, await textOf(path, outside));
+  const file = path === undefined
+    ? TomlDocument.parse("")
+    : await pace(parsing(path, await textOf(path, outside)));
   const overlaid = await overlay(file, { flags, readTextFile: outside.readTextFile });
   const { document } = overlaid;
   const problems = new Problems((keys) => document.placeOf(keys));
@@ -68,19 +72,19 @@ export async function loadConfiguration(
 
   const listenSettings = sections.table("listen", listenSchema);
   const startup = sections.table("startup", startupSchema);
-  const issuers = sections.tables("issuers", {
+  const issuers = await pace(sections.tables("issuers", {
     schema: issuerSchema,
     purpose: "for whoever issues the tokens",
-  });
-  const waysInTables = sections.tables("ways_in", { schema: wayInSchema });
-  const tables = sections.tables("backends", {
+  }));
+  const waysInTables = await pace(sections.tables("ways_in", { schema: wayInSchema }));
+  const tables = await pace(sections.tables("backends", {
     schema: backendSchema,
     purpose: overlaid.lacksBackends ? undefined : "for each server to log in to",
-  });
-  const rules = sections.tables("rules", {
+  }));
+  const rules = await pace(sections.tables("rules", {
     schema: ruleSchema,
     purpose: overlaid.lacksBackends ? undefined : "for those to be let in: all others are refused",
-  });
+  }));
   const authorize = sections.table("authorize", authorizeSchema);
   const limits = sections.table("limits", limitsSchema);
   const service = sections.table("service", serviceSchema);
@@ -102,7 +106,7 @@ export async function loadConfiguration(
   const listen = listenSettings && await loadListen(listenSettings, { files, problems });
   const admin = adminSettings && await loadAdmin(adminSettings, { files, problems });
   const waysIn = loadWaysIn(waysInTables, { listen: listenSettings, issuers, problems });
-  const { backends, names } = await loadBackends(tables, { files, problems });
+  const { backends, names } = await loadBackends(tables, { files, pace, problems });
   const reservedRoles = authorize?.reservedRoles ?? [];
   const keyFile = authorize?.pseudonymKeyFile;
   const pseudonymKey = keyFile === undefined ? undefined : await attempt(() => files.pseudonymKey(keyFile), {
@@ -110,7 +114,7 @@ export async function loadConfiguration(
   });
   const hasPseudonymKey = authorize === undefined || keyFile !== undefined;
   checkRules(rules, { issuers, backends, hasPseudonymKey, problems });
-  const policy = linkPolicy({ rules, backends: names, reservedRoles, pseudonymKey }, problems);
+  const policy = await pace(linkPolicy({ rules, backends: names, reservedRoles, pseudonymKey }, problems));
 
   const own = path === undefined ? overlaid.files : [resolve(path), ...overlaid.files];
   const read = [...own, ...files.paths, ...keyPaths(issuers, files)];
@@ -155,9 +159,9 @@ async function textOf(path: string, { readTextFile }: Outside): Promise<string> 
   }
 }
 
-function parse(path: string, text: string): TomlDocument {
+function* parsing(path: string, text: string): LongWork<TomlDocument> {
   try {
-    return TomlDocument.parse(text);
+    return yield* TomlDocument.parsing(text);
   } catch (thrown) {
     if (!(thrown instanceof TomlSyntaxError)) throw thrown;
     throw new ConfigurationError(path, [{
@@ -178,13 +182,13 @@ function keyPaths(issuers: readonly (IssuerSettings | undefined)[], files: Named
 }
 
 /** Rules with other mistakes are left out, and keep their place: what is wrong with the others is told all the same. */
-function linkPolicy(
+function* linkPolicy(
   { rules, ...rest }: Omit<Policy, "rules"> & { rules: readonly (Rule | undefined)[] },
   problems: Problems,
-): Policy {
+): LongWork<Policy> {
   const places = rules.flatMap((rule, index) => rule === undefined ? [] : [index]);
   const policy = { ...rest, rules: rules.filter((rule) => rule !== undefined) };
-  for (const { rule, key, message } of mistakesOfPolicy(policy)) {
+  for (const { rule, key, message } of yield* lookingForMistakes(policy)) {
     problems.add(["rules", places[rule], key], message);
   }
   return policy;

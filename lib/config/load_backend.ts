@@ -1,5 +1,6 @@
 import { type BackendNames, parseBackendNames } from "../authorize/policy.ts";
 import { type Backend, backendOf, type BackendTable } from "../connect/schema.ts";
+import type { LongWork, Pace } from "../long_work.ts";
 import type { LoadedBackend } from "./configuration.ts";
 import { attempt } from "./load_listen.ts";
 import { isPair, type NamedFiles } from "./named_file.ts";
@@ -14,25 +15,45 @@ export interface LoadedBackends {
 /** Reads the backends' passwords and certificates; what cannot be read becomes problems. */
 export async function loadBackends(
   tables: readonly (BackendTable | undefined)[],
-  { files, problems }: { files: NamedFiles; problems: Problems },
+  { files, pace, problems }: { files: NamedFiles; pace: Pace; problems: Problems },
 ): Promise<LoadedBackends> {
   const backends = new Map<string, LoadedBackend>();
   const names = new Map<string, BackendNames>();
-  for (const [index, table] of tables.entries()) {
-    if (table === undefined) continue;
-    const add = (key: string, says: string) => problems.add(["backends", index, key], says);
-    const backend = await loadBackend(table, { files, add });
-    backends.set(table.name, backend);
-    names.set(table.name, parseBackendNames(backend.target, (says) => add("url", `has ${says}`)));
+  for (const read of await pace(reading(tables, problems))) {
+    backends.set(read.table.name, await loadBackend(read, files));
+    names.set(read.table.name, read.names);
   }
   return { backends, names };
 }
 
+/** What a backend's table says by itself. */
+interface ReadBackend {
+  readonly table: BackendTable;
+  readonly backend: Backend;
+  readonly names: BackendNames;
+  readonly add: (key: string, says: string) => void;
+}
+
+function* reading(
+  tables: readonly (BackendTable | undefined)[],
+  problems: Problems,
+): LongWork<readonly ReadBackend[]> {
+  const read: ReadBackend[] = [];
+  for (const [index, table] of tables.entries()) {
+    yield;
+    if (table === undefined) continue;
+    const add = (key: string, says: string) => problems.add(["backends", index, key], says);
+    const backend = backendOf(table);
+    const names = parseBackendNames(backend.target, (says) => add("url", `has ${says}`));
+    read.push({ table, backend, names, add });
+  }
+  return read;
+}
+
 async function loadBackend(
-  table: BackendTable,
-  { files, add }: { files: NamedFiles; add: (key: string, says: string) => void },
+  { table, backend, add }: ReadBackend,
+  files: NamedFiles,
 ): Promise<LoadedBackend> {
-  const backend = backendOf(table);
   const { sslrootcert, sslcert, sslkey } = backend.target;
   const otherwise = (key: string) => ({ otherwise: (says: string) => add(key, says) });
   const fromUrl = (parameter: string) => ({

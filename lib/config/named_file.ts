@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { PSEUDONYM_KEY_MIN_BYTES } from "../authorize/schema.ts";
+import { atOnce, type LongWork, type Pace } from "../long_work.ts";
 import { certificatesIn, hasPassphrase } from "../pem.ts";
 import { Secret } from "../secret.ts";
 import type { IssuerSettings } from "../token/schema.ts";
@@ -9,6 +10,8 @@ import type { IssuerSettings } from "../token/schema.ts";
 export interface Outside {
   readonly readTextFile: (path: string) => Promise<string>;
   readonly getEnv: (name: string) => string | undefined;
+  /** How work is done that may take long; default: from beginning to end, as nobody waits for a program that starts. */
+  readonly pace?: Pace;
   /**
    * What is wrong with issuers whose tables are good, by the name of each, a sentence each: keys that cannot be read or
    * fetched. Without it they are looked at only later.
@@ -68,15 +71,10 @@ export class NamedFiles {
     const text = await this.#text(path);
     const blocks = certificatesIn(text);
     if (blocks.length === 0) throw new UnusableFile(`names ${path}, which holds no certificate in PEM form`);
-    for (const block of blocks) {
-      // node:crypto's own words are those of an ASN.1 parser, which help nobody.
-      if (!succeeds(() => new X509Certificate(block))) {
-        throw new UnusableFile(
-          `names ${path}, which holds a certificate that cannot be read: export it again`,
-        );
-      }
-    }
-    return text;
+    const { pace = atOnce } = this.#outside;
+    if (await pace(areReadable(blocks))) return text;
+    // node:crypto's own words are those of an ASN.1 parser, which help nobody.
+    throw new UnusableFile(`names ${path}, which holds a certificate that cannot be read: export it again`);
   }
 
   /**
@@ -167,6 +165,15 @@ export function isPair(certificates: string, privateKey: Secret): boolean {
       throw new Error();
     }
   });
+}
+
+/** A bundle of a cloud has a hundred and more. */
+function* areReadable(certificates: readonly string[]): LongWork<boolean> {
+  for (const certificate of certificates) {
+    yield;
+    if (!succeeds(() => new X509Certificate(certificate))) return false;
+  }
+  return true;
 }
 
 function succeeds(attempt: () => unknown): boolean {

@@ -24,13 +24,13 @@ export function checkNamed(
   { of, key, kind }: { of: string; key: string; kind: string },
   { document, problems }: { document: ConfigurationDocument; problems: Problems },
 ): void {
-  const known = namesOf(kind, document).filter((name) => name !== undefined);
+  const known = new Set(namesOf(kind, document).filter((name) => name !== undefined));
   // That there is none at all is told once, not for every name.
-  if (known.length === 0) return;
+  if (known.size === 0) return;
   for (const [index, table] of tablesOf(of, document).entries()) {
     const name = textAt(table, key);
-    if (name === undefined || known.includes(name)) continue;
-    const near = nearest(name, known);
+    if (name === undefined || known.has(name)) continue;
+    const near = nearest(name, [...known]);
     const advice = near === undefined ? "" : `: did you mean ${near}?`;
     problems.add(
       [of, index, key],

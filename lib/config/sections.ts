@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { LongWork } from "../long_work.ts";
 import { explain, saysUnknown } from "./explain_issue.ts";
 import type { Problems } from "./problem.ts";
 import { knownKeys, type Schema } from "./schema_guide.ts";
@@ -21,13 +22,13 @@ export class Sections {
   }
 
   /**
-   * The tables `[[name]]`: in each one's place what it says, or undefined if something in it is wrong. With a purpose
-   * there must be at least one.
+   * The tables `[[name]]`, of which there may be many: in each one's place what it says, or undefined if something in it is
+   * wrong. With a purpose there must be at least one.
    */
-  tables<S extends Schema>(
+  *tables<S extends Schema>(
     name: string,
     { schema, purpose }: { schema: S; purpose?: string },
-  ): readonly (v.InferOutput<S> | undefined)[] {
+  ): LongWork<readonly (v.InferOutput<S> | undefined)[]> {
     const value = this.#take(name) ?? [];
     if (!Array.isArray(value)) {
       this.#problems.add([name], `must be an array of tables: write [[${name}]] above each`);
@@ -36,7 +37,12 @@ export class Sections {
     if (value.length === 0 && purpose !== undefined) {
       this.#problems.add([name], `is required: add a [[${name}]] table ${purpose}`);
     }
-    return value.map((element, index) => this.#read([name, index], { schema, value: element }));
+    const read: (v.InferOutput<S> | undefined)[] = [];
+    for (const [index, element] of value.entries()) {
+      yield;
+      read.push(this.#read([name, index], { schema, value: element }));
+    }
+    return read;
   }
 
   /** Whatever at the top of the file nobody has read is a mistake. */

@@ -1,4 +1,5 @@
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
+import { atOnce, type LongWork } from "../long_work.ts";
 import { asClause } from "./clause.ts";
 
 /** Keys and indexes from the top of the file to a value. */
@@ -24,18 +25,27 @@ export interface ConfigurationDocument {
 /** A TOML file as a plain value, and where in the file each part of it was written. */
 export class TomlDocument implements ConfigurationDocument {
   readonly value: Readonly<Record<string, unknown>>;
-  readonly #places: ReadonlyMap<string, Place>;
+  readonly #ast: AST.TOMLProgram;
+  /** Nobody asks for them as long as there is no mistake. */
+  #places: ReadonlyMap<string, Place> | null = null;
 
   private constructor(ast: AST.TOMLProgram) {
     this.value = getStaticTOMLValue(ast) as Record<string, unknown>;
-    this.#places = placesOf(ast.body[0]);
+    this.#ast = ast;
   }
 
   /** @throws {TomlSyntaxError} when the text is not TOML 1.0 */
   static parse(text: string): TomlDocument {
+    return atOnce(TomlDocument.parsing(text));
+  }
+
+  /** As {@link parse}, in steps: of a long text each takes its time. */
+  static *parsing(text: string): LongWork<TomlDocument> {
     try {
       // Editors of Windows begin a file with a byte order mark, which the parser takes for a key.
-      return new TomlDocument(parseTOML(text.replace(/^\ufeff/, ""), { tomlVersion: "1.0" }));
+      const ast = parseTOML(text.replace(/^\ufeff/, ""), { tomlVersion: "1.0" });
+      yield;
+      return new TomlDocument(ast);
     } catch (thrown) {
       if (thrown instanceof ParseError) {
         const place = { line: thrown.lineNumber, column: thrown.column + 1 };
@@ -47,6 +57,7 @@ export class TomlDocument implements ConfigurationDocument {
   }
 
   placeOf(path: KeyPath): Place | undefined {
+    this.#places ??= placesOf(this.#ast.body[0]);
     for (let length = path.length; length > 0; length--) {
       const place = this.#places.get(JSON.stringify(path.slice(0, length)));
       if (place !== undefined) return place;

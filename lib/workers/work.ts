@@ -2,6 +2,7 @@ import { loadConfiguration } from "../config/load.ts";
 import type { PgError } from "../errors.ts";
 import { EventLoopWatch } from "../observe/event_loop_watch.ts";
 import type { ProxyEvent, SessionEvent } from "../observe/events.ts";
+import { atOnce, inTurns, type Pace } from "../long_work.ts";
 import { type PreparedChange, Proxy } from "../proxy.ts";
 import { startTimer } from "../timers.ts";
 import type { Assignment, MainCalls, Membership, WorkerCalls, WorkerCensus } from "./calls.ts";
@@ -62,7 +63,7 @@ class Work {
     const connections = new BigUint64Array(membership.connections);
     this.#cancelKeys = new SharedCancelKeys(this.#line, membership);
     this.#proxy = await Proxy.open({
-      ...await this.#read(assignment),
+      ...await this.#read(assignment, atOnce),
       counts: this.#counts,
       cancelKeys: this.#cancelKeys,
       observe: (event) => this.#observe(event),
@@ -76,7 +77,7 @@ class Work {
   }
 
   async #prepare(assignment: Assignment): Promise<ReadonlyMap<string, number>> {
-    this.#prepared = await this.#proxy!.prepare(await this.#read(assignment));
+    this.#prepared = await this.#proxy!.prepare(await this.#read(assignment, inTurns));
     return this.#prepared.ports;
   }
 
@@ -99,8 +100,8 @@ class Work {
   }
 
   /** The same texts as in the main thread: there nothing was wrong with them. */
-  async #read({ generation, inputs, sharing }: Assignment) {
-    const configuration = await loadConfiguration(inputs.source, reading(inputs));
+  async #read({ generation, inputs, sharing }: Assignment, pace: Pace) {
+    const configuration = await loadConfiguration(inputs.source, { ...reading(inputs), pace });
     return { configuration, tokens: remoteTokens(this.#line, generation), sharing };
   }
 

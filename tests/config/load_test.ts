@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { loadConfiguration } from "../../lib/config/load.ts";
 import type { Outside } from "../../lib/config/named_file.ts";
 import { ConfigurationError } from "../../lib/config/problem.ts";
+import type { Pace } from "../../lib/long_work.ts";
 import { outsideOf, PEM, SMALLEST } from "./files.ts";
 
 type Values = Record<string, string | Error>;
@@ -544,6 +545,28 @@ Deno.test("loadConfiguration() tells what is wrong with an issuer's key files", 
     "7: issuers[0].signing_keys cannot be used: key file k.pem is not PEM",
   ]);
   assert.deepEqual(asked, [["corp", { baseDirectory: "/etc/proxy", maxTokenBytes: 16384 }]]);
+});
+
+Deno.test.each([
+  ["rules", '[[rules]]\nissuer = "corp"\nmatch = "bob"\nbackend = "orders"\n', {}],
+  ["backends", '[[backends]]\nname = "N"\nurl = "postgres://app@db2/orders"\n', {}],
+  ["certificates in a file", "", { "server.crt": PEM["server.crt"] }],
+])("loadConfiguration() lets others have their turn between two %s", async (_what, table, file) => {
+  const turnsWith = async (count: number) => {
+    const tables = Array.from({ length: count }, (_, index) => table.replace("N", `b${index}`));
+    const files = Object.fromEntries(
+      Object.entries(file).map(([name, text]) => [name, text + PEM["ca.crt"].repeat(count)]),
+    );
+    let turns = 0;
+    const pace: Pace = (work) => {
+      let step = work.next();
+      for (; !step.done; step = work.next()) turns++;
+      return step.value;
+    };
+    await loadConfiguration(PATH, { ...outsideWith(SMALLEST + tables.join("\n"), { files }), pace });
+    return turns;
+  };
+  assert.ok(await turnsWith(20) >= await turnsWith(0) + 20);
 });
 
 Deno.test("T17 loadConfiguration() puts no password of a URL into its error", async () => {
