@@ -13,16 +13,13 @@ import {
 import { ScramKeyMemory } from "./connect/scram_key_memory.ts";
 import type { Host } from "./connect/target.ts";
 import { type Answer, answer, type Dialogue } from "./dialogue.ts";
-import { Authorities } from "./stream/authorities.ts";
+import { authoritiesIn } from "./stream/authorities.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import type { Channel } from "./stream/channel.ts";
 import { dial as dialStream, isMistrust, secureBackend } from "./stream/dial.ts";
 
 /** For as long as the passwords are configured. */
 const scramKeys = new ScramKeyMemory();
-
-/** Those of each backend that has some of its own. */
-const authoritiesOf = new WeakMap<BackendAccess, Authorities>();
 
 /** Is told of each host that was tried, without its port, and whether it is the one. */
 export type Tried = (host: string, isReached: boolean) => void;
@@ -86,7 +83,8 @@ async function secure(
     readonly signal: AbortSignal;
   },
 ): Promise<ByteStream> {
-  const authorities = trustedBy(access);
+  const { trustedCertificates } = access;
+  const authorities = trustedCertificates === undefined ? undefined : authoritiesIn(trustedCertificates);
   const authoritiesPem = authorities?.pemFor(serverName);
   try {
     const secured = await secureBackend(stream, {
@@ -105,13 +103,6 @@ async function secure(
       ? new OtherAuthority()
       : error;
   }
-}
-
-function trustedBy(access: BackendAccess): Authorities | undefined {
-  if (access.trustedCertificates === undefined) return undefined;
-  const known = authoritiesOf.get(access) ?? new Authorities(access.trustedCertificates);
-  authoritiesOf.set(access, known);
-  return known;
 }
 
 /** The time one host has, inside the time the whole login has. */

@@ -1,9 +1,26 @@
 import { X509Certificate } from "node:crypto";
+import { inTurns, type LongWork, type Pace } from "../long_work.ts";
 import { certificatesIn } from "../pem.ts";
+import { type Soon, whenThere } from "../soon.ts";
 import type { TlsDetails } from "./byte_stream.ts";
 
 /** So few are read in no time. */
 const FEW = 4;
+
+/** What is known of so many bundles is kept: a backend seldom has another than its neighbours. */
+const MOST_BUNDLES = 16;
+
+const bundles = new Map<string, Authorities>();
+
+/** The authorities of a PEM file: what is known of the hosts outlasts a reload, as long as the file stays the same. */
+export function authoritiesIn(pem: string): Authorities {
+  const authorities = bundles.get(pem) ?? new Authorities(pem);
+  bundles.delete(pem);
+  bundles.set(pem, authorities);
+  const [oldest] = bundles.keys();
+  if (bundles.size > MOST_BUNDLES) bundles.delete(oldest);
+  return authorities;
+}
 
 /**
  * The authorities by whom backends are known.
@@ -14,20 +31,18 @@ const FEW = 4;
  */
 export class Authorities {
   readonly #pem: string;
-  readonly #bySubject = new Map<string, string[]>();
+  readonly #pace: Pace;
+  readonly #certificates: readonly string[];
+  #bySubject: Soon<BySubject> | null = null;
   /** PEM of those that a host's certificates have depended on. */
   readonly #likely = new Map<string, Set<string>>();
   /** Hosts that were not found good by those. */
   readonly #doubted = new Set<string>();
 
-  constructor(pem: string) {
+  constructor(pem: string, pace: Pace = inTurns) {
     this.#pem = pem;
-    const certificates = certificatesIn(pem);
-    if (certificates.length <= FEW) return;
-    for (const certificate of certificates) {
-      const { subject } = new X509Certificate(certificate);
-      this.#bySubject.set(subject, [...this.#bySubject.get(subject) ?? [], certificate]);
-    }
+    this.#pace = pace;
+    this.#certificates = certificatesIn(pem);
   }
 
   /** PEM of those that this host's certificate is to be checked by. */
@@ -38,13 +53,15 @@ export class Authorities {
 
   /** Notes what a host has shown that was found good. */
   accepted(host: string, { peerCertificate, peerIntermediates }: TlsDetails): void {
-    if (this.#bySubject.size === 0 || peerCertificate === null) return;
-    const before = this.#likely.get(host);
-    if (before !== undefined && !this.#doubted.delete(host)) return;
+    if (this.#certificates.length <= FEW || peerCertificate === null) return;
+    if (this.#likely.has(host) && !this.#doubted.delete(host)) return;
     const issuers = [peerCertificate, ...peerIntermediates].map((der) => new X509Certificate(der).issuer);
-    const likely = issuers.flatMap((issuer) => this.#bySubject.get(issuer) ?? []);
-    // Behind one name there may be servers of several authorities, which come in turn.
-    if (likely.length > 0) this.#likely.set(host, new Set([...before ?? [], ...likely]));
+    this.#bySubject ??= this.#pace(bySubject(this.#certificates));
+    whenThere(this.#bySubject, (bySubject) => {
+      const likely = issuers.flatMap((issuer) => bySubject.get(issuer) ?? []);
+      // Behind one name there may be servers of several authorities, which come in turn.
+      if (likely.length > 0) this.#likely.set(host, new Set([...this.#likely.get(host) ?? [], ...likely]));
+    });
   }
 
   /**
@@ -57,4 +74,17 @@ export class Authorities {
     this.#doubted.add(host);
     return true;
   }
+}
+
+/** PEM of authorities, by whose they are: several may have one name. */
+type BySubject = ReadonlyMap<string, readonly string[]>;
+
+function* bySubject(certificates: readonly string[]): LongWork<BySubject> {
+  const found = new Map<string, string[]>();
+  for (const certificate of certificates) {
+    yield;
+    const { subject } = new X509Certificate(certificate);
+    found.set(subject, [...found.get(subject) ?? [], certificate]);
+  }
+  return found;
 }

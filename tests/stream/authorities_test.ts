@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Authorities } from "../../lib/stream/authorities.ts";
+import { atOnce, type Pace } from "../../lib/long_work.ts";
+import { Authorities, authoritiesIn } from "../../lib/stream/authorities.ts";
 import type { TlsDetails } from "../../lib/stream/byte_stream.ts";
 import { certificatesIn } from "../../lib/pem.ts";
 import { type Authority, createAuthority } from "../support/certificates.ts";
@@ -9,19 +10,19 @@ const [a, b, c] = trusted;
 const BUNDLE = trusted.map(({ certificatePem }) => certificatePem).join("\n");
 
 Deno.test("Authorities asks all of them about a host it does not know", async () => {
-  const authorities = new Authorities(BUNDLE);
+  const authorities = new Authorities(BUNDLE, atOnce);
   authorities.accepted("db1", await shownBy(a));
   assert.equal(authorities.pemFor("db2"), BUNDLE);
 });
 
 Deno.test("Authorities asks the one about a host whose certificate it has signed", async () => {
-  const authorities = new Authorities(BUNDLE);
+  const authorities = new Authorities(BUNDLE, atOnce);
   authorities.accepted("db1", await shownBy(b));
   assert.deepEqual(certificatesIn(authorities.pemFor("db1")), certificatesIn(b.certificatePem));
 });
 
 Deno.test("Authorities asks the one that has signed what came with the certificate", async () => {
-  const authorities = new Authorities(BUNDLE);
+  const authorities = new Authorities(BUNDLE, atOnce);
   const between = await c.issueAuthority("between");
   authorities.accepted("db1", await shownBy(between, [between]));
   assert.deepEqual(certificatesIn(authorities.pemFor("db1")), certificatesIn(c.certificatePem));
@@ -29,7 +30,10 @@ Deno.test("Authorities asks the one that has signed what came with the certifica
 
 Deno.test("Authorities asks each of those of one name", async () => {
   const namesakes = [...trusted, await createAuthority("A")];
-  const authorities = new Authorities(namesakes.map(({ certificatePem }) => certificatePem).join("\n"));
+  const authorities = new Authorities(
+    namesakes.map(({ certificatePem }) => certificatePem).join("\n"),
+    atOnce,
+  );
   authorities.accepted("db1", await shownBy(a));
   assert.deepEqual(
     certificatesIn(authorities.pemFor("db1")),
@@ -38,7 +42,7 @@ Deno.test("Authorities asks each of those of one name", async () => {
 });
 
 Deno.test("Authorities asks all again about a host that was not found good", async () => {
-  const authorities = new Authorities(BUNDLE);
+  const authorities = new Authorities(BUNDLE, atOnce);
   authorities.accepted("db1", await shownBy(a));
   const asked = authorities.pemFor("db1");
   assert.equal(authorities.refused("db1", asked), true);
@@ -48,7 +52,7 @@ Deno.test("Authorities asks all again about a host that was not found good", asy
 });
 
 Deno.test("Authorities asks each of those whose certificates a host shows in turn", async () => {
-  const authorities = new Authorities(BUNDLE);
+  const authorities = new Authorities(BUNDLE, atOnce);
   for (const authority of [a, b]) {
     authorities.refused("db1", authorities.pemFor("db1"));
     authorities.accepted("db1", await shownBy(authority));
@@ -64,6 +68,34 @@ Deno.test("Authorities asks all where they are few", async () => {
   authorities.accepted("db1", await shownBy(a));
   assert.equal(authorities.pemFor("db1"), a.certificatePem + b.certificatePem);
   assert.equal(authorities.refused("db1", authorities.pemFor("db1")), false);
+});
+
+Deno.test("Authorities lets others have their turn between two of them, and asks all meanwhile", async () => {
+  let turns = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const pace: Pace = (work) =>
+    promise.then(() => {
+      let step = work.next();
+      for (; !step.done; step = work.next()) turns++;
+      return step.value;
+    });
+  const authorities = new Authorities(BUNDLE, pace);
+  authorities.accepted("db1", await shownBy(a));
+  authorities.accepted("db2", await shownBy(b));
+  assert.equal(authorities.pemFor("db1"), BUNDLE);
+  resolve();
+  await new Promise((settled) => setTimeout(settled, 0));
+  assert.equal(turns, 5, "each is read once");
+  assert.deepEqual(certificatesIn(authorities.pemFor("db1")), certificatesIn(a.certificatePem));
+  assert.deepEqual(certificatesIn(authorities.pemFor("db2")), certificatesIn(b.certificatePem));
+});
+
+Deno.test("authoritiesIn() knows those of the same file again, of as many as are used", () => {
+  const files = Array.from({ length: 17 }, (_, index) => `${BUNDLE}${"\n".repeat(index)}`);
+  const [first, second] = files.map((pem) => [pem, authoritiesIn(pem)] as const);
+  authoritiesIn(second[0]);
+  assert.equal(authoritiesIn(second[0]), second[1]);
+  assert.notEqual(authoritiesIn(first[0]), first[1]);
 });
 
 /** What TLS tells of a host with a certificate of this authority, and with these behind it. */
