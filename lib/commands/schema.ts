@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { duration } from "../duration.ts";
+import { MOST_WORKERS } from "../workers/worker_count.ts";
 
-const MOST_WORKERS = 64;
 const WORKERS =
   `must be a whole number from 1 to ${MOST_WORKERS}, or "auto": as many as this machine has cores`;
 
@@ -22,7 +22,7 @@ export const serviceSchema = v.strictObject({
     ),
     "24h",
   ),
-  /** How many event loops carry connections, each in a thread of its own if there are several; `auto`: as many as cores. */
+  /** How many event loops carry connections, each in a thread of its own if there are several; `auto`: as many as cores, up to the most. */
   workers: v.optional(
     v.union(
       [v.literal("auto"), v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_WORKERS))],

@@ -3,7 +3,11 @@ import { type PackedError, packError, unpackError } from "./parcel.ts";
 /** Where messages go to another thread and come from it: a `Worker`, or what a worker has for its own. */
 export interface Port {
   postMessage(message: unknown): void;
-  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  /** `messageerror`: something has come that cannot be read. */
+  addEventListener(
+    type: "message" | "messageerror",
+    listener: (event: { readonly data: unknown }) => void,
+  ): void;
 }
 
 /** What one end may be asked, by name; all of it plain data. `signal` aborts when the answer is not waited for any more. */
@@ -34,7 +38,7 @@ export class LineDown extends Error {
 
 /** What a {@link Line} does besides. */
 export interface LineOptions {
-  /** What we were told could not be heeded: whoever has told it waits for no answer that could say so. Default: throws. */
+  /** What we were told could not be heeded, or read: nobody could be answered that. Default: throws. */
   readonly failed?: (error: unknown) => void;
 }
 
@@ -55,6 +59,8 @@ export class Line<Theirs extends Calls> {
     this.#ours = ours;
     this.#failed = failed;
     port.addEventListener("message", ({ data }) => this.#take(data as Message));
+    // Else whoever waits for it would wait for ever.
+    port.addEventListener("messageerror", () => this.#failed(new Error("a message could not be read")));
   }
 
   /**

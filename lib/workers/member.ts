@@ -5,7 +5,10 @@ import { Line, LineDown, type Port } from "./line.ts";
 
 /** Another thread of this program: a `Worker`. */
 export interface Thread extends Port {
-  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(
+    type: "message" | "messageerror",
+    listener: (event: { readonly data: unknown }) => void,
+  ): void;
   addEventListener(
     type: "error",
     listener: (event: { readonly message: string; preventDefault(): void }) => void,

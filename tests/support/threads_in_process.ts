@@ -8,6 +8,7 @@ type ErrorListener = (event: { readonly message: string; preventDefault(): void 
 /** One of two ports that lead to each other: what is posted is cloned, and arrives in order, a little later. */
 export class PortInProcess implements Port {
   readonly #listeners: MessageListener[] = [];
+  readonly #spoiledListeners: MessageListener[] = [];
   /** Everything posted here so far, as it was. */
   readonly posted: unknown[] = [];
   other!: PortInProcess;
@@ -26,8 +27,13 @@ export class PortInProcess implements Port {
     queueMicrotask(() => this.isCut || this.other.take(data));
   }
 
-  addEventListener(_type: "message", listener: MessageListener): void {
-    this.#listeners.push(listener);
+  addEventListener(type: "message" | "messageerror", listener: MessageListener): void {
+    (type === "message" ? this.#listeners : this.#spoiledListeners).push(listener);
+  }
+
+  /** Something has come that cannot be read. */
+  takeSpoiled(): void {
+    for (const listener of this.#spoiledListeners) listener({ data: null });
   }
 
   /** Hands a message to whoever listens here. */
@@ -86,10 +92,14 @@ export class ThreadInProcess implements Thread {
     if (!this.#isOver) this.#ours.postMessage(message);
   }
 
-  addEventListener(type: "message", listener: MessageListener): void;
+  addEventListener(type: "message" | "messageerror", listener: MessageListener): void;
   addEventListener(type: "error", listener: ErrorListener): void;
-  addEventListener(type: "message" | "error", listener: MessageListener | ErrorListener): void {
+  addEventListener(
+    type: "message" | "messageerror" | "error",
+    listener: MessageListener | ErrorListener,
+  ): void {
     if (type === "error") this.#errorListeners.push(listener as ErrorListener);
+    else if (type === "messageerror") this.#ours.addEventListener(type, listener as MessageListener);
     else {
       this.#ours.addEventListener("message", (event) => {
         if (!this.#isOver && !this.isSilent) (listener as MessageListener)(event);

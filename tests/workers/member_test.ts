@@ -15,7 +15,7 @@ function open(answer: () => WorkerCensus | Promise<WorkerCensus>) {
   const thread: Thread = {
     postMessage: (message) => main.postMessage(message),
     addEventListener: (type: string, listener: never) =>
-      type === "message" ? main.addEventListener(type, listener) : undefined,
+      type === "error" ? undefined : main.addEventListener(type as "message" | "messageerror", listener),
     terminate: () => main.isCut = true,
   };
   new Line(worker, { census: answer });
@@ -30,7 +30,7 @@ function open(answer: () => WorkerCensus | Promise<WorkerCensus>) {
     after: clock.after,
     lost: (_member, loss) => void losses.push(loss),
   });
-  return { clock, member, losses };
+  return { clock, member, losses, main };
 }
 
 function census(lagsSeconds: readonly number[] = [], logins = 0): WorkerCensus {
@@ -101,6 +101,15 @@ Deno.test("a worker that answers with a failure has answered", async () => {
   }
   assert.deepEqual(losses, []);
   member.end("over");
+});
+
+Deno.test("a worker that says what cannot be read is lost: nobody would ever answer it", async () => {
+  const { member, losses, main } = open(() => census());
+  main.takeSpoiled();
+  assert.deepEqual(losses, [
+    { reason: "it was not understood: a message could not be read", connections: 0, isStuck: false },
+  ]);
+  await assert.rejects(member.line.ask("census", null), { name: "LineDown" });
 });
 
 Deno.test("whatever is thrown has a message", () => {
