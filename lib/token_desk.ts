@@ -2,7 +2,7 @@ import type { Limits } from "./limits/limits.ts";
 import type { Soon } from "./soon.ts";
 import type { AskedOfUs, Presentation } from "./token/presentation.ts";
 import type { StandingOfToken, TokenVerifier } from "./token/token_verifier.ts";
-import type { VerifiedToken } from "./token/verified_token.ts";
+import type { TokenNames, VerifiedToken } from "./token/verified_token.ts";
 
 /** How a token was presented, and by whom. */
 export interface Presented extends Omit<Presentation, "takeTurn"> {
@@ -24,7 +24,7 @@ export interface TokenDesk {
    */
   verify(token: string, presented: Presented): Promise<VerifiedToken>;
   /** Whether it has been withdrawn meanwhile, or its issuer. */
-  standingOf(token: VerifiedToken): Soon<Standing>;
+  standingOf(token: TokenNames): Soon<Standing>;
   /** As {@link TokenVerifier.introspectAgain}. */
   introspectAgain(token: string, verified: VerifiedToken): Promise<StandingOfToken>;
 }

@@ -1,5 +1,5 @@
 import { nextTurn } from "../timers.ts";
-import type { VerifiedToken } from "./verified_token.ts";
+import type { TokenNames } from "./verified_token.ts";
 
 /** Tokens and bearers by what names them. */
 export interface Denied {
@@ -50,7 +50,10 @@ export async function parseDenyList(text: string, pause = nextTurn): Promise<Par
 }
 
 /** Whether a token is denied by its `jti` or its `sub`: the very same text, nothing folded. */
-export function isDenied(denied: Denied, { tokenId, subject }: VerifiedToken): boolean {
+export function isDenied(
+  denied: Denied,
+  { tokenId, subject }: Pick<TokenNames, "tokenId" | "subject">,
+): boolean {
   return (tokenId !== undefined && denied.tokenIds.has(tokenId)) ||
     (subject !== undefined && denied.subjects.has(subject));
 }

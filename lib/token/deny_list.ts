@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { countDenied, type Denied, isDenied, parseDenyList } from "./denied.ts";
 import type { TokenEvent } from "./token_event.ts";
-import type { VerifiedToken } from "./verified_token.ts";
+import type { TokenNames } from "./verified_token.ts";
 import { whyUnreadable } from "./why_unreadable.ts";
 
 /** Tokens and bearers that are no longer welcome, whatever their issuer has signed. */
 export interface DenyList {
-  has(verified: VerifiedToken): boolean;
+  has(named: TokenNames): boolean;
   close(): Promise<void>;
 }
 
@@ -76,8 +76,8 @@ export class WatchedDenyList implements DenyList {
     return list;
   }
 
-  has(verified: VerifiedToken): boolean {
-    return isDenied(this.#denied, verified);
+  has(named: TokenNames): boolean {
+    return isDenied(this.#denied, named);
   }
 
   /** Reads the file again if it has changed, and reports what has come of that. Never rejects. */

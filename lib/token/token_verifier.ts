@@ -18,7 +18,7 @@ import { checkSignature } from "./signature_check.ts";
 import type { IssuerProblem } from "./token_event.ts";
 import { REMEMBER_FOR_MS, TokenMemory } from "./token_memory.ts";
 import type { VerificationKeys } from "./verification_keys.ts";
-import { type VerifiedToken, verifiedToken } from "./verified_token.ts";
+import { type TokenNames, type VerifiedToken, verifiedToken } from "./verified_token.ts";
 
 /** How often issuers are looked at for keys that have become old, in milliseconds. */
 const TICK_MS = 30_000;
@@ -134,12 +134,12 @@ export class TokenVerifier implements AsyncDisposable {
   }
 
   /** Whether the deny list of the token's issuer names it, or whose it is, by now. */
-  isDenied(verified: VerifiedToken): boolean {
-    return this.#named(verified.issuer)?.denyList?.has(verified) ?? false;
+  isDenied(named: TokenNames): boolean {
+    return this.#named(named.issuer)?.denyList?.has(named) ?? false;
   }
 
   /** Whether the issuer of a token found good before, by another configuration, is one of ours by that name. */
-  knowsIssuerOf({ issuer: name, claims }: VerifiedToken): boolean {
+  knowsIssuerOf({ issuer: name, claims }: TokenNames): boolean {
     const issuer = this.#named(name);
     if (issuer === undefined) return false;
     // A name may have been given to another issuer since; a token that is introspected need not say whose it is.

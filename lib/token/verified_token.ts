@@ -19,6 +19,9 @@ export interface VerifiedToken {
   readonly requireEmailVerified: boolean;
 }
 
+/** What a token is known again by, and whose it is; of its claims `iss` is enough. */
+export type TokenNames = Pick<VerifiedToken, "issuer" | "claims" | "tokenId" | "subject">;
+
 /** The largest time a Date can hold: what `expiresAtMs` is cut to. */
 const MAX_DATE_MS = 8.64e15;
 

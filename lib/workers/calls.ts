@@ -7,7 +7,7 @@ import type { DrainOptions } from "../proxy.ts";
 import type { CancelClaim } from "../relay/cancel_keys.ts";
 import type { Soon } from "../soon.ts";
 import type { StandingOfToken } from "../token/token_verifier.ts";
-import type { VerifiedToken } from "../token/verified_token.ts";
+import type { TokenNames, VerifiedToken } from "../token/verified_token.ts";
 import type { Presented, Standing } from "../token_desk.ts";
 import type { PackedError, PackedEvent } from "./parcel.ts";
 import type { ReadInputs } from "./read_inputs.ts";
@@ -37,7 +37,9 @@ export type MainCalls = {
     },
     signal: AbortSignal,
   ) => Promise<VerifiedToken>;
-  readonly standingOf: (about: TokenQuestion) => Soon<Standing>;
+  readonly standingOf: (
+    about: { readonly generation: number; readonly token: TokenNames },
+  ) => Soon<Standing>;
   readonly introspectAgain: (
     about: TokenQuestion & { readonly presented: string },
   ) => Promise<StandingOfToken>;
