@@ -1,5 +1,6 @@
 import { formatAddress } from "./address.ts";
 import type { Configuration } from "./config/configuration.ts";
+import { getReadyToPrepare } from "./connect/saslprep.ts";
 import { PgError } from "./errors.ts";
 import type { Counts } from "./limits/limits.ts";
 import type { ListenAddress } from "./listen_address.ts";
@@ -9,6 +10,7 @@ import { inTurns, type LongWork } from "./long_work.ts";
 import type { ConnectionCensus } from "./observe/census.ts";
 import type { Observer } from "./observe/events.ts";
 import { type CancelDesk, CancelKeys } from "./relay/cancel_keys.ts";
+import type { Secret } from "./secret.ts";
 import { Session } from "./session.ts";
 import { Carried, SessionCounts } from "./session_tallies.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
@@ -125,6 +127,7 @@ export class Proxy implements AsyncDisposable {
   static async open(options: ProxyOptions): Promise<Proxy> {
     const proxy = new Proxy(options);
     const { configuration, sharing } = options;
+    await getReadyToPrepare(passwordsOf(configuration));
     const listening = await proxy.#listeners.prepare(configuration.listen, sharing);
     listening.adopt();
     return proxy;
@@ -171,6 +174,7 @@ export class Proxy implements AsyncDisposable {
     { configuration, tokens, sharing }: Pick<ProxyOptions, "configuration" | "tokens" | "sharing">,
   ): Promise<PreparedChange> {
     const settings = settingsOf(configuration, tokens);
+    await getReadyToPrepare(passwordsOf(configuration));
     const listening = await this.#listeners.prepare(configuration.listen, sharing);
     const adopt = () => {
       const old = this.#settings;
@@ -258,6 +262,10 @@ export class Proxy implements AsyncDisposable {
     this.#emptied ??= Promise.withResolvers();
     await this.#emptied.promise;
   }
+}
+
+function passwordsOf({ backends }: Configuration): readonly (Secret | undefined)[] {
+  return [...backends.values()].map(({ target }) => target.password);
 }
 
 function* askEach(sessions: readonly Session[], ask: (session: Session) => void): LongWork<void> {

@@ -44,7 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["observe/event_loop_watch", "type observe", "type session_settings", "token", ...LEAVES],
   ],
   proxy: [
-    ...["session", "session_tallies", "listeners", "login_settings", "relay/cancel_keys"],
+    ...["session", "session_tallies", "listeners", "login_settings", "relay/cancel_keys", "connect/saslprep"],
     ...["type limits", "type token_desk", "type session_settings", "type stream", "type observe"],
     ...["type config/*", ...LEAVES],
   ],
