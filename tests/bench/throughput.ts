@@ -99,11 +99,12 @@ function tell(
   if (clients === 1 && transport === "TLS") scoreLatency(report, series);
 }
 
-/** Whose CPU is least, of those that only carry bytes by as many event loops. */
+/** Whose CPU is least, of those that only carry bytes by as many event loops as that proxy. */
 function bestFloor(
   series: readonly Series<PgbenchResult>[],
-  loops = 1,
+  proxy: string,
 ): { name: string; results: readonly PgbenchResult[] } | undefined {
+  const loops = series.find(({ running }) => running.name === proxy)?.running.loops;
   const floors = series.filter(({ running }) => running.kind === "floor" && running.loops === loops);
   const [best] = floors.toSorted((a, b) => median(cpuOf(a.results)!) - median(cpuOf(b.results)!));
   return best && { name: best.running.name, results: best.results };
@@ -114,7 +115,11 @@ function scoreCpu(
   target: "plainCpu" | "tlsCpu",
   series: readonly Series<PgbenchResult>[],
 ): void {
-  const [proxy, pgbouncer, floor] = [named(series, PROXY), named(series, PGBOUNCER), bestFloor(series)];
+  const [proxy, pgbouncer, floor] = [
+    named(series, PROXY),
+    named(series, PGBOUNCER),
+    bestFloor(series, PROXY),
+  ];
   if (proxy === undefined || pgbouncer === undefined) return;
   const ofPgbouncer = (results: readonly PgbenchResult[]) =>
     ratiosByRound(cpuOf(results)!, cpuOf(pgbouncer)!);
@@ -133,7 +138,7 @@ function scoreTps(
   const [proxy, pgbouncer, floor] = [
     named(series, PROXY_OF_TWO),
     named(series, PGBOUNCER),
-    bestFloor(series, 2),
+    bestFloor(series, PROXY_OF_TWO),
   ];
   if (proxy === undefined || pgbouncer === undefined) return;
   const ofPgbouncer = (results: readonly PgbenchResult[]) => ratiosByRound(tpsOf(results), tpsOf(pgbouncer));
@@ -145,7 +150,7 @@ function scoreTps(
 }
 
 function scoreLatency(report: Bench["report"], series: readonly Series<PgbenchResult>[]): void {
-  const [proxy, direct, floor] = [named(series, PROXY), named(series, "direct"), bestFloor(series)];
+  const [proxy, direct, floor] = [named(series, PROXY), named(series, "direct"), bestFloor(series, PROXY)];
   if (proxy === undefined || direct === undefined) return;
   const added = (results: readonly PgbenchResult[]) =>
     differencesByRound(latencyOf(results), latencyOf(direct));
