@@ -8,14 +8,12 @@ import {
   StreamBroken,
   type TlsDetails,
 } from "./byte_stream.ts";
+import { Pieces } from "./pieces.ts";
 import { type Beginning, setOwner, type SocketOwner } from "./socket_owner.ts";
 import { tlsDetails } from "./tls_details.ts";
 
 /** Without traffic for so long, TCP itself asks whether the peer is still there, in milliseconds. */
 export const KEEP_ALIVE_MS = 60_000;
-
-/** So much may wait for a socket that is given it in pieces, in bytes: while one piece leaves, the next chunk is read. */
-const MAX_UNSENT = 64 * 1024;
 
 /** What a {@link NodeStream} is told of its socket. */
 export interface NodeStreamOptions {
@@ -26,8 +24,8 @@ export interface NodeStreamOptions {
   /** Where it has not begun yet, by what it will say so. */
   readonly beginning?: Beginning;
   /**
-   * Of what is sent, the last piece is no longer than this, in bytes, and is given to the socket by itself. It must be the
-   * socket's high-water mark. Default: all is sent as it comes.
+   * Of what is sent, the last piece is no longer than this, in bytes, as by {@link Pieces}. It must be the socket's high-water
+   * mark. Default: all is sent as it comes.
    */
   readonly lastPiece?: number;
 }
@@ -52,19 +50,17 @@ export class NodeStream implements ByteStream, SocketOwner {
   /** That one has asked for no more for now. */
   #isTakerBusy = false;
   #writer: PromiseWithResolvers<void> | null = null;
-  readonly #lastPiece: number;
-  /** What the socket is to be given later, and how many bytes that is. */
-  #unsent: Uint8Array[] = [];
-  #unsentLength = 0;
+  /** By what it is sent in pieces, if it is. */
+  readonly #pieces: Pieces | null;
   #error: Error | null = null;
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(socket: Socket, { peer, over, beginning, lastPiece = 0 }: NodeStreamOptions = {}) {
+  constructor(socket: Socket, { peer, over, beginning, lastPiece }: NodeStreamOptions = {}) {
     this.#socket = socket;
     this.#carrier = over === undefined ? null : over.#socket;
     if (over !== undefined) this.#local = over.#local;
-    this.#lastPiece = lastPiece;
+    this.#pieces = lastPiece === undefined ? null : new Pieces(socket, lastPiece);
     this.peer = peer ?? over?.peer ?? peerOf(socket);
     // The end may have come already; it is not told twice.
     this.#hasEnded = socket.readableEnded;
@@ -117,14 +113,16 @@ export class NodeStream implements ByteStream, SocketOwner {
   send(bytes: Uint8Array): Promise<void> | null {
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
     // Deno 2.9 fails with EPERM when nothing is written inside TLS.
-    if (bytes.length === 0 || this.#sends(bytes)) return null;
+    if (bytes.length === 0) return null;
+    const takesMore = this.#pieces === null ? this.#socket.write(bytes) : this.#pieces.send(bytes);
+    if (takesMore) return null;
     // Last words may be written while another write waits: both wait for the same.
     this.#writer ??= Promise.withResolvers();
     return this.#writer.promise;
   }
 
   async end(): Promise<void> {
-    while (this.#unsentLength > 0 && !this.#isClosed) {
+    while (this.#pieces?.areWaiting && !this.#isClosed) {
       this.#writer ??= Promise.withResolvers();
       await this.#writer.promise.catch(() => {});
     }
@@ -167,38 +165,6 @@ export class NodeStream implements ByteStream, SocketOwner {
   #resume(): void {
     this.#socket.resume();
     handleOf(this.#carrier)?.readStart();
-  }
-
-  /** Gives the socket bytes, or keeps them for later; whether it takes more. */
-  #sends(bytes: Uint8Array): boolean {
-    if (this.#lastPiece === 0) return this.#socket.write(bytes);
-    if (this.#unsentLength === 0 && bytes.length <= this.#lastPiece - this.#socket.writableLength) {
-      return this.#socket.write(bytes);
-    }
-    this.#unsent.push(bytes);
-    this.#unsentLength += bytes.length;
-    if (!this.#socket.writableNeedDrain) this.#sendPiece();
-    return this.#unsentLength < MAX_UNSENT;
-  }
-
-  /** Of what is unsent, gives the socket all but the last piece, or that: so much that it tells when it has sent it. */
-  #sendPiece(): void {
-    const { writableLength } = this.#socket;
-    // What waits in the socket becomes one piece with what is added to it.
-    let left = writableLength > 0
-      ? this.#lastPiece - writableLength
-      : Math.max(this.#lastPiece, this.#unsentLength - this.#lastPiece);
-    this.#socket.cork();
-    while (left > 0 && this.#unsent.length > 0) {
-      const [bytes] = this.#unsent;
-      const part = bytes.subarray(0, left);
-      this.#socket.write(part);
-      left -= part.length;
-      this.#unsentLength -= part.length;
-      if (part.length === bytes.length) this.#unsent.shift();
-      else this.#unsent[0] = bytes.subarray(part.length);
-    }
-    this.#socket.uncork();
   }
 
   /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
@@ -261,8 +227,7 @@ export class NodeStream implements ByteStream, SocketOwner {
   }
 
   drained(): void {
-    if (this.#unsentLength > 0) this.#sendPiece();
-    if (this.#unsentLength >= MAX_UNSENT) return;
+    if (this.#pieces?.drained() === false) return;
     this.#writer?.resolve();
     this.#writer = null;
   }
