@@ -55,10 +55,10 @@ export class Authorities {
   accepted(host: string, { peerCertificate, peerIntermediates }: TlsDetails): void {
     if (this.#certificates.length <= FEW || peerCertificate === null) return;
     if (this.#likely.has(host) && !this.#doubted.delete(host)) return;
-    const issuers = [peerCertificate, ...peerIntermediates].map((der) => new X509Certificate(der).issuer);
+    const issuers = [peerCertificate, ...peerIntermediates].map((der) => nameIn(der, "issuer"));
     this.#bySubject ??= this.#pace(bySubject(this.#certificates));
     whenThere(this.#bySubject, (bySubject) => {
-      const likely = issuers.flatMap((issuer) => bySubject.get(issuer) ?? []);
+      const likely = issuers.flatMap((issuer) => issuer === null ? [] : bySubject.get(issuer) ?? []);
       // Behind one name there may be servers of several authorities, which come in turn.
       if (likely.length > 0) this.#likely.set(host, new Set([...this.#likely.get(host) ?? [], ...likely]));
     });
@@ -83,8 +83,17 @@ function* bySubject(certificates: readonly string[]): LongWork<BySubject> {
   const found = new Map<string, string[]>();
   for (const certificate of certificates) {
     yield;
-    const { subject } = new X509Certificate(certificate);
-    found.set(subject, [...found.get(subject) ?? [], certificate]);
+    const subject = nameIn(certificate, "subject");
+    if (subject !== null) found.set(subject, [...found.get(subject) ?? [], certificate]);
   }
   return found;
+}
+
+/** `null` where Deno 2.9.6 cannot read the name: of what is not UTF-8 it throws, as of the TeletexString of an old authority. */
+function nameIn(certificate: string | Uint8Array, whose: "subject" | "issuer"): string | null {
+  try {
+    return new X509Certificate(certificate)[whose] ?? null;
+  } catch {
+    return null;
+  }
 }

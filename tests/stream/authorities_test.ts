@@ -90,6 +90,15 @@ Deno.test("Authorities lets others have their turn between two of them, and asks
   assert.deepEqual(certificatesIn(authorities.pemFor("db2")), certificatesIn(b.certificatePem));
 });
 
+Deno.test("Authorities asks all about a host whose authority has a name that Deno cannot read", async () => {
+  const odd = inTeletexString((await createAuthority("odd")).certificatePem);
+  const authorities = new Authorities(`${BUNDLE}\n${odd}`, atOnce);
+  authorities.accepted("db1", { ...await shownBy(a), peerCertificate: derOf(odd) });
+  assert.equal(authorities.pemFor("db1"), `${BUNDLE}\n${odd}`);
+  authorities.accepted("db2", await shownBy(a));
+  assert.deepEqual(certificatesIn(authorities.pemFor("db2")), certificatesIn(a.certificatePem));
+});
+
 Deno.test("authoritiesIn() knows those of the same file again, of as many as are used", () => {
   const files = Array.from({ length: 17 }, (_, index) => `${BUNDLE}${"\n".repeat(index)}`);
   const [first, second] = files.map((pem) => [pem, authoritiesIn(pem)] as const);
@@ -113,4 +122,14 @@ async function shownBy(authority: Authority, behind: readonly Authority[] = []):
 
 function derOf(pem: string): Uint8Array {
   return Uint8Array.fromBase64(certificatesIn(pem)[0].replaceAll(/-----[A-Z ]+-----|\s/g, ""));
+}
+
+/** The certificate with names that begin with an Ü, in TeletexString as old authorities have them. */
+function inTeletexString(pem: string): string {
+  const der = derOf(pem);
+  for (let at = 0; at + 5 < der.length; at++) {
+    const isCommonName = der[at] === 0x55 && der[at + 1] === 0x04 && der[at + 2] === 0x03;
+    if (isCommonName) der.set([0x14, der[at + 4], 0xdc], at + 3);
+  }
+  return `-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`;
 }
