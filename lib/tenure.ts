@@ -77,8 +77,18 @@ export class Tenure implements Disposable {
   /** The configuration has changed: the rules are asked again, and the one that decides now says how long it may last. */
   review(): void {
     if (this.#isOver) return;
-    const { tokens } = this.#options.house.settings();
-    whenThere(tokens.standingOf(this.#stay.token), (standing) => this.#reviewBy(standing));
+    const { house } = this.#options;
+    const settings = house.settings();
+    const { sinceMs, ...asked } = this.#stay;
+    // A later change has a review of its own, and must not be undone by this one.
+    const isOutdated = () => this.#isOver || settings !== house.settings();
+    whenThere(house.pace(deciding(settings.policy, { ...asked, nowMs: sinceMs })), (decision) => {
+      if (isOutdated()) return;
+      // Asked last: the rules may take long, and a deny list change meanwhile.
+      whenThere(settings.tokens.standingOf(asked.token), (standing) => {
+        if (!isOutdated()) this.#adopt(decision, { standing, settings });
+      });
+    });
   }
 
   [Symbol.dispose](): void {
@@ -90,17 +100,6 @@ export class Tenure implements Disposable {
     if (this.#isOver) return;
     if (standing === "denied") this.#end(this.#lifetime.atRevocation, denied());
     this.#keepTime();
-  }
-
-  #reviewBy(standing: Standing): void {
-    if (this.#isOver) return;
-    const { house } = this.#options;
-    const settings = house.settings();
-    const { sinceMs, ...asked } = this.#stay;
-    whenThere(house.pace(deciding(settings.policy, { ...asked, nowMs: sinceMs })), (decision) => {
-      // A later change has a review of its own, and must not be undone by this one.
-      if (!this.#isOver && settings === house.settings()) this.#adopt(decision, { standing, settings });
-    });
   }
 
   #adopt(

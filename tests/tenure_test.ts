@@ -468,6 +468,19 @@ Deno.test("Tenure goes by the last of two reloads, however long the rules of the
   assert.deepEqual(scene.happened, ["9 told", "10 to end when idle"]);
 });
 
+Deno.test("Tenure ends a session denied while the rules are asked, as the rule of after the reload says", async () => {
+  const scene = new Scene({ lifetime: { atRevocation: "keep" } });
+  scene.tenure.check();
+  const { promise: isDecided, resolve } = Promise.withResolvers<void>();
+  scene.pace = (work) => isDecided.then(() => atOnce(work));
+  scene.reload({ at_revocation: "end_now" });
+  scene.isDenied = true;
+  scene.tenure.check();
+  resolve();
+  await pass(scene);
+  assert.deepEqual(scene.happened, ["1 ended now"]);
+});
+
 Deno.test("Tenure leaves a session alone that ends while the rules are asked about it", async () => {
   const scene = new Scene();
   scene.tenure.check();
