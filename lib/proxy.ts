@@ -231,7 +231,9 @@ export class Proxy implements AsyncDisposable {
   /** One after the other: there may be thousands, and whoever is not asked yet waits for his bytes meanwhile. */
   #askAll(ask: (session: Session) => void): void {
     const { pace } = this.#house;
-    this.#allAsked = Promise.all([this.#allAsked, pace(askEach([...this.#sessions], ask))]);
+    const asked = pace(askEach([...this.#sessions], ask));
+    // Else each would keep what came of the one before, for as long as the program runs.
+    this.#allAsked = Promise.all([this.#allAsked, asked]).then(() => {});
   }
 
   /** Ends every connection now; gives the sessions that are cut off by it. */
