@@ -1,4 +1,5 @@
-import { consider } from "./conditions.ts";
+import { atOnce } from "../long_work.ts";
+import { considering } from "./conditions.ts";
 import { decide, type Decision } from "./decide.ts";
 import type { DecisionRequest } from "./decision_request.ts";
 import type { Policy } from "./policy.ts";
@@ -49,11 +50,11 @@ function namesOf(
   request: OpenRequest,
 ): { users: readonly string[]; databases: readonly string[] } {
   const forAnyone = { ...rule, users: undefined, databases: undefined, roles: undefined };
-  const considered = consider(forAnyone, { ...request, user: "", database: "" });
+  const considered = atOnce(considering(forAnyone, { ...request, user: "", database: "" }));
   if (considered.kind !== "matched") return { users: [], databases: [] };
   const { captures } = considered;
   const filled = (templates: readonly Template[] = []) =>
     templates.flatMap((template) => substitute(template, { pattern: rule.match, captures }) ?? []);
-  const listed = rule.roles === undefined ? [] : rolesListed(request.token.claims, rule.roles) ?? [];
+  const listed = rule.roles === undefined ? [] : atOnce(rolesListed(request.token.claims, rule.roles)) ?? [];
   return { users: [...filled(rule.users), ...listed], databases: filled(rule.databases) };
 }

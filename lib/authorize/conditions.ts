@@ -1,6 +1,7 @@
 import { isEmail, valuesAt } from "../claims/claim_path.ts";
 import { CLOCK_SKEW_SECONDS } from "../claims/clock_skew.ts";
 import { holds } from "../claims/requirement.ts";
+import type { LongWork } from "../long_work.ts";
 import { isWithin } from "../network.ts";
 import type { DecisionRequest, VerifiedToken } from "./decision_request.ts";
 import { type Captures, matchWhole, MAX_MATCHED_LENGTH, type Pattern } from "./pattern.ts";
@@ -19,12 +20,12 @@ export interface Matched {
 }
 
 /** The conditions: a rule of which one fails is passed over, and the next is asked, unless it is that a claim is too long. */
-export function consider(rule: Rule, request: DecisionRequest): Matched | Obstacle {
+export function* considering(rule: Rule, request: DecisionRequest): LongWork<Matched | Obstacle> {
   return obstacleInToken(rule, request.token, request.nowMs) ??
     obstacleInNetwork(rule, request) ??
     obstacleInLength(rule, request.token) ??
-    obstacleInRoles(rule, request) ??
-    identify(rule, request);
+    (yield* obstacleInRoles(rule, request)) ??
+    (yield* identify(rule, request));
 }
 
 function obstacleInToken(rule: Rule, token: VerifiedToken, nowMs: number): Obstacle | undefined {
@@ -64,15 +65,18 @@ function obstacleInLength(rule: Rule, { claims }: VerifiedToken): Obstacle | und
   return undefined;
 }
 
-function obstacleInRoles({ roles }: Rule, { token, user }: DecisionRequest): Obstacle | undefined {
+function* obstacleInRoles(
+  { roles }: Rule,
+  { token, user }: DecisionRequest,
+): LongWork<Obstacle | undefined> {
   if (roles === undefined) return undefined;
   const { text } = roles.claim;
-  const listed = rolesListed(token.claims, roles);
+  const listed = yield* rolesListed(token.claims, roles);
   if (listed === undefined) return { kind: "claim_missing", claim: text };
   return listed.has(user) ? undefined : { kind: "role_not_listed", claim: text };
 }
 
-function identify(rule: Rule, request: DecisionRequest): Matched | Obstacle {
+function* identify(rule: Rule, request: DecisionRequest): LongWork<Matched | Obstacle> {
   const { match } = rule;
   if (match === undefined) return obstacleInNames(rule, [], request) ?? { kind: "matched", captures: [] };
   const values = valuesAt(request.token.claims, rule.claim).filter((value) => typeof value === "string");
@@ -82,6 +86,7 @@ function identify(rule: Rule, request: DecisionRequest): Matched | Obstacle {
   // for the role of any of them. What is reported is the obstacle of the one that came furthest.
   let furthest: Obstacle = { kind: "claim_does_not_match", claim: rule.claim.text };
   for (const value of values) {
+    yield;
     const outcome = compare(value, { rule, match, request });
     if (outcome.kind === "matched") return outcome;
     if (outcome.kind !== "claim_does_not_match") furthest = outcome;

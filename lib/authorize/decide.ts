@@ -5,7 +5,7 @@
 import { PgError } from "../errors.ts";
 import { atOnce, type LongWork } from "../long_work.ts";
 import { SQLSTATE } from "../sqlstate.ts";
-import { consider, type Matched } from "./conditions.ts";
+import { considering, type Matched } from "./conditions.ts";
 import type { DecisionRequest, VerifiedToken } from "./decision_request.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { Captures, Pattern } from "./pattern.ts";
@@ -54,7 +54,7 @@ export function decide(policy: Policy, request: DecisionRequest): Decision {
   return atOnce(deciding(policy, request));
 }
 
-/** The same for where others are waiting: there may be many rules, and a token may have much that they are held against. */
+/** The same for where others are waiting: there may be many rules, and a token may have many values that they are held against. */
 export function* deciding(policy: Policy, request: DecisionRequest): LongWork<Decision> {
   const trail: TrailStep[] = [];
   const refused = {
@@ -65,7 +65,7 @@ export function* deciding(policy: Policy, request: DecisionRequest): LongWork<De
   for (const [index, rule] of policy.rules.entries()) {
     yield;
     const place = { index, name: rule.name };
-    const considered = consider(rule, request);
+    const considered = yield* considering(rule, request);
     if (considered.kind !== "matched") {
       trail.push({ rule: place, ...considered });
       if (considered.kind === "claim_too_long") return refused;

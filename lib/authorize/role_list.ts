@@ -1,4 +1,5 @@
 import { type ClaimPath, parseClaimPath, valuesAt } from "../claims/claim_path.ts";
+import type { LongWork } from "../long_work.ts";
 import { Mistake } from "../mistake.ts";
 import { type Captures, matchWhole, parsePattern, type Pattern } from "./pattern.ts";
 
@@ -29,12 +30,21 @@ export function parseRoleList(written: unknown): RoleList {
   };
 }
 
-/** The roles that a token lists; undefined where it has no such list. */
-export function rolesListed(claims: unknown, { claim, match }: RoleList): ReadonlySet<string> | undefined {
+/** The roles that a token lists, of which there may be many; undefined where it has no such list. */
+export function* rolesListed(
+  claims: unknown,
+  { claim, match }: RoleList,
+): LongWork<ReadonlySet<string> | undefined> {
   const values = valuesAt(claims, claim).filter((value) => typeof value === "string");
   if (values.length === 0) return undefined;
-  const roles = match === undefined ? values : values.map((value) => roleIn(matchWhole(match, value)));
-  return new Set(roles.filter((role) => role !== undefined));
+  if (match === undefined) return new Set(values);
+  const roles = new Set<string>();
+  for (const value of values) {
+    yield;
+    const role = roleIn(matchWhole(match, value));
+    if (role !== undefined) roles.add(role);
+  }
+  return roles;
 }
 
 /** A group that took no part names no role: the whole value in its stead could be a role that nobody meant. */
