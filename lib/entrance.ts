@@ -8,6 +8,7 @@ import type { Place, Stranger } from "./limits/unauthenticated.ts";
 import { LoginRecord } from "./login_record.ts";
 import { LoginTrace } from "./login_trace.ts";
 import { Reception } from "./reception.ts";
+import type { CancelKey } from "./relay/cancel_keys.ts";
 import type { Relay } from "./relay/relay.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import { SQLSTATE } from "./sqlstate.ts";
@@ -24,8 +25,9 @@ import type { CancelRequest, ProtocolVersion } from "./wire/startup_packet.ts";
 export interface LetIn {
   readonly relay: Relay;
   readonly stay: Stay;
-  /** Its place among the connections, both streams, and the cancel key: what came first is let go last. */
-  readonly resources: readonly Disposable[];
+  /** Its place among the connections. */
+  readonly place: Disposable;
+  readonly key: CancelKey;
 }
 
 /** Whose entrance it is, and what it goes by. */
@@ -211,7 +213,8 @@ export class Entrance implements Stranger {
     this.#record.authenticated(admission);
     unused.move();
     const stay = stayOf(admission, { request, access, clientAddress });
-    return { relay, stay, resources: [place, backend.stream, key, this.#client.detach()] };
+    this.#client.detach();
+    return { relay, stay, place, key };
   }
 
   /** A CancelRequest has no answer, whatever comes of it. */

@@ -1,7 +1,8 @@
 import { Chronicle } from "./chronicle.ts";
 import { Entrance, type LetIn } from "./entrance.ts";
 import { PgError } from "./errors.ts";
-import type { Relay, RelayResult } from "./relay/relay.ts";
+import type { CancelKey } from "./relay/cancel_keys.ts";
+import type { Relay, RelayOwner, RelayResult } from "./relay/relay.ts";
 import type { SessionHouse, SessionSettings } from "./session_settings.ts";
 import type { ByteStream } from "./stream/byte_stream.ts";
 import { Tenure } from "./tenure.ts";
@@ -24,7 +25,7 @@ export interface SessionOptions {
  *
  * Whatever goes wrong ends this connection alone, with one ErrorResponse.
  */
-export class Session {
+export class Session implements RelayOwner {
   readonly #chronicle: Chronicle;
   readonly #house: SessionHouse;
   /** Until the login is over. */
@@ -34,7 +35,9 @@ export class Session {
   /** From then on. */
   #relay: Relay | null = null;
   #tenure: Tenure | null = null;
-  #resources: readonly Disposable[] = [];
+  /** Its place among the connections. */
+  #place: Disposable | null = null;
+  #key: CancelKey | null = null;
   /** What is to become of it once it is let in, should it be let in all the same. */
   #ending: ((relay: Relay) => void) | null = null;
   readonly #over: (session: Session) => void;
@@ -101,12 +104,13 @@ export class Session {
   }
 
   /** Nobody awaits its end: a promise is half a kilobyte for as long as it is awaited, and most sessions are idle. */
-  #carry({ relay, stay, resources }: LetIn): void {
-    this.#resources = resources;
+  #carry({ relay, stay, place, key }: LetIn): void {
+    this.#place = place;
+    this.#key = key;
     this.#relay = relay;
     const tenure = new Tenure(stay, { relay, house: this.#house, chronicle: this.#chronicle });
     this.#tenure = tenure;
-    relay.run((result) => this.#carried(result));
+    relay.run(this);
     // What has changed while it logged in must not be missed by it.
     if (this.#settings === this.#house.settings()) tenure.check();
     else tenure.review();
@@ -114,10 +118,13 @@ export class Session {
     this.#ending?.(relay);
   }
 
-  #carried(result: RelayResult): void {
+  /** As {@link RelayOwner}. */
+  carried(result: RelayResult): void {
     using resources = new DisposableStack();
     resources.defer(() => this.#over(this));
-    for (const resource of this.#resources) resources.use(resource);
+    resources.use(this.#place);
+    resources.use(this.#relay);
+    resources.use(this.#key);
     const { backend } = resources.use(this.#tenure!);
     // From here on its bytes are told by its end, and must not be counted twice.
     this.#relay = null;

@@ -1,23 +1,26 @@
 import type { Activity } from "./activity.ts";
 
-/**
- * Sends the backend a CancelRequest and settles when it has been delivered; it asks `isStillMeant` at the last moment before.
- * Never rejects.
- */
-export type SendCancel = (isStillMeant: () => boolean) => Promise<void>;
+/** Who can ask the backend to cancel what a session runs. */
+export interface Canceller {
+  /**
+   * Sends the backend a CancelRequest and settles when it has been delivered; it asks `isStillMeant` at the last moment
+   * before. Never rejects.
+   */
+  cancel(isStillMeant: () => boolean): Promise<void>;
+}
 
 /** The cancels of one session: each is passed on only while what it means is still running. */
 export class Cancelling {
   readonly #activity: Activity;
-  readonly #sendCancel: SendCancel;
+  readonly #canceller: Canceller;
   /** By what they mean: who cancels the same twice waits for the same. */
   readonly #underWay = new Map<number, Promise<void>>();
   #deliveries = 0;
   #delivered = Promise.withResolvers<void>();
 
-  constructor(activity: Activity, sendCancel: SendCancel) {
+  constructor(activity: Activity, canceller: Canceller) {
     this.#activity = activity;
-    this.#sendCancel = sendCancel;
+    this.#canceller = canceller;
   }
 
   /** A cancel is on its last way: what is asked of the backend now could be hit by it. */
@@ -41,12 +44,12 @@ export class Cancelling {
 
   /** Cancels whatever runs, because there is nobody left it could be for. */
   abandon(): Promise<void> {
-    return this.#activity.isQuiet ? Promise.resolve() : this.#sendCancel(() => true);
+    return this.#activity.isQuiet ? Promise.resolve() : this.#canceller.cancel(() => true);
   }
 
   async #cancel(mark: number): Promise<void> {
     let isSent = false;
-    await this.#sendCancel(() => {
+    await this.#canceller.cancel(() => {
       isSent = !this.#activity.isPast(mark);
       if (isSent) this.#deliveries++;
       return isSent;

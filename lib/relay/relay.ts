@@ -4,7 +4,7 @@
 import type { PgError } from "../errors.ts";
 import type { ByteStream, ChunkTaker } from "../stream/byte_stream.ts";
 import { Activity } from "./activity.ts";
-import { Cancelling, type SendCancel } from "./cancelling.ts";
+import { type Canceller, Cancelling } from "./cancelling.ts";
 import { Departure } from "./departure.ts";
 import { Ending, ignoreBroken, type RelayEnding } from "./ending.ts";
 import { HeaderWalk, type MessageListener } from "./header_walk.ts";
@@ -22,13 +22,18 @@ export interface RelayResult {
   readonly cause?: unknown;
 }
 
+/** Who is told that a relay is over. */
+export interface RelayOwner {
+  carried(result: RelayResult): void;
+}
+
 /** What a relay begins with. */
 export interface RelayOptions {
   /** What the client sent ahead, behind its last login message. */
   readonly fromClient: Uint8Array;
   /** What the backend sent behind its ReadyForQuery. */
   readonly fromBackend: Uint8Array;
-  readonly sendCancel: SendCancel;
+  readonly canceller: Canceller;
   /** As {@link PATIENCE_MS}, its default. */
   readonly patienceMs?: number;
 }
@@ -39,11 +44,11 @@ export interface RelayOptions {
  * Either end's death ends the other: a backend that dies between two messages is announced to the client as FATAL 08006, a
  * client that dies in a query has the query cancelled, so that it leaves no lock behind.
  */
-export class Relay {
+export class Relay implements Disposable {
   readonly activity = new Activity();
   readonly #client: ByteStream;
   readonly #backend: ByteStream;
-  readonly #sendCancel: SendCancel;
+  readonly #canceller: Canceller;
   readonly #patienceMs: number | undefined;
   /** What was read ahead, until it runs. */
   #ahead: Pick<RelayOptions, "fromClient" | "fromBackend">;
@@ -56,7 +61,7 @@ export class Relay {
   readonly #mustCopyOut: boolean;
   /** How many ends are not closed yet. */
   #open = 2;
-  #over: ((result: RelayResult) => void) | null = null;
+  #owner: RelayOwner | null = null;
   #bytesIn = 0;
   #bytesOut = 0;
   /** Made when it is needed: most sessions never see a cancel, and there may be thousands of them. */
@@ -73,7 +78,7 @@ export class Relay {
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
     this.#client = client;
     this.#backend = backend;
-    this.#sendCancel = options.sendCancel;
+    this.#canceller = options.canceller;
     this.#patienceMs = options.patienceMs;
     this.#ahead = options;
     this.#mustCopyIn = client.lendsChunks && backend.keepsChunks;
@@ -90,13 +95,19 @@ export class Relay {
     return { state, transactions, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
   }
 
-  /** Runs until both ends are closed, as far as they can be, and then calls `over`. */
-  run(over: (result: RelayResult) => void): void {
+  /** Runs until both ends are closed, as far as they can be, and then tells `owner`. */
+  run(owner: RelayOwner): void {
     const { fromClient, fromBackend } = this.#ahead;
     this.#ahead = NOTHING;
-    this.#over = over;
+    this.#owner = owner;
     void this.#carry(this.#client, fromClient, this.#fromClient);
     void this.#carry(this.#backend, fromBackend, this.#fromBackend);
+  }
+
+  /** Lets go of both ends. */
+  [Symbol.dispose](): void {
+    this.#client.destroy();
+    this.#backend.destroy();
   }
 
   /**
@@ -356,7 +367,7 @@ export class Relay {
   async #closed(ending: Ending): Promise<void> {
     if (--this.#open > 0) return;
     await ending.isOver();
-    this.#over?.({
+    this.#owner?.carried({
       how: ending.how ?? "failed",
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
@@ -366,7 +377,7 @@ export class Relay {
   }
 
   #cancels(): Cancelling {
-    return this.#cancelling ??= new Cancelling(this.activity, this.#sendCancel);
+    return this.#cancelling ??= new Cancelling(this.activity, this.#canceller);
   }
 }
 

@@ -43,7 +43,7 @@ export class NodeStream implements ByteStream, SocketOwner {
   /** Until it has begun. */
   #beginning: PromiseWithResolvers<void> | null = null;
   /** What arrived and was not read yet; the socket is paused while there is any. */
-  #unread: Uint8Array[] = [];
+  #unread = NONE;
   #reader: PromiseWithResolvers<Uint8Array | null> | null = null;
   /** Who takes every chunk as it comes. */
   #taker: ChunkTaker | null = null;
@@ -92,7 +92,7 @@ export class NodeStream implements ByteStream, SocketOwner {
   }
 
   read(): Promise<Uint8Array | null> {
-    const chunk = this.#unread.shift();
+    const chunk = this.#takeUnread();
     if (chunk !== undefined) return Promise.resolve(chunk);
     if (this.#hasEnded) return Promise.resolve(null);
     if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
@@ -171,7 +171,7 @@ export class NodeStream implements ByteStream, SocketOwner {
   #giveOn(): void {
     this.#isTakerBusy = false;
     while (this.#taker !== null && !this.#isTakerBusy) {
-      const chunk = this.#unread.shift();
+      const chunk = this.#takeUnread();
       if (chunk !== undefined) this.#give(chunk, this.#taker);
       else if (this.#hasEnded) this.#leaveTaker()?.ended();
       else if (this.#isClosed) this.#leaveTaker()?.broke(new StreamBroken(this.#error));
@@ -189,6 +189,12 @@ export class NodeStream implements ByteStream, SocketOwner {
     } catch (error) {
       this.#leaveTaker()?.broke(error);
     }
+  }
+
+  #takeUnread(): Uint8Array | undefined {
+    const chunk = this.#unread.shift();
+    if (this.#unread.length === 0) this.#unread = NONE;
+    return chunk;
   }
 
   /** Nothing more is given to the taker but what is said to it now. */
@@ -209,6 +215,7 @@ export class NodeStream implements ByteStream, SocketOwner {
     if (this.#taker !== null && !this.#isTakerBusy) return this.#give(chunk, this.#taker);
     const reader = this.#reader;
     if (reader === null) {
+      if (this.#unread === NONE) this.#unread = [];
       this.#unread.push(chunk);
       this.#pause();
       return;
@@ -266,6 +273,9 @@ function handleOf(socket: Socket | null): SocketHandle | null {
 }
 
 const DONE = Promise.resolve();
+
+/** Most streams are idle, and have nothing waiting: one array is enough for all of them. Nothing is put into it. */
+const NONE: Uint8Array[] = [];
 
 function peerOf(socket: Socket): PeerAddress {
   return { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };

@@ -31,15 +31,17 @@ export class Scene {
       fromClient,
       fromBackend,
       patienceMs,
-      sendCancel: async (isStillMeant) => {
-        await this.dialled.promise;
-        if (!isStillMeant()) return;
-        this.cancelled++;
-        await this.delivered.promise;
+      canceller: {
+        cancel: async (isStillMeant) => {
+          await this.dialled.promise;
+          if (!isStillMeant()) return;
+          this.cancelled++;
+          await this.delivered.promise;
+        },
       },
     });
     const { promise, resolve } = Promise.withResolvers<RelayResult>();
-    this.relay.run(resolve);
+    this.relay.run({ carried: resolve });
     this.result = promise.finally(() => {
       clientSide.destroy();
       backendSide.destroy();
