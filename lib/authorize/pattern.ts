@@ -12,7 +12,7 @@ export type Pattern =
  */
 export const MAX_MATCHED_LENGTH = 1024;
 
-/** Of an expression whose repetitions are written out: `(a{1,100}){10}` has a thousand, and takes milliseconds. */
+/** Of an expression whose repetitions are written out: `(a{1,50}){10}` has a thousand, and takes milliseconds. */
 const MAX_STEPS = 1000;
 
 /** What a match captured: [0] is the whole value; a group that took no part is undefined. */

@@ -30,7 +30,7 @@ export interface Change {
   /**
    * Goes on by it.
    *
-   * @returns `adopted` settles when every connection does or has been told to leave, and `loginsOver` when no login goes by the old one any more
+   * @returns `adopted` settles when new connections do and each live one has been asked, and `loginsOver` when no login goes by the old one any more
    */
   adopt(): { readonly adopted: Promise<unknown>; readonly loginsOver: Promise<unknown> };
   /** Stays with the old one. */
