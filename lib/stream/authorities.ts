@@ -7,7 +7,7 @@ import type { TlsDetails } from "./byte_stream.ts";
 /** So few are read in no time. */
 const FEW = 4;
 
-/** What is known of so many bundles is kept: a backend seldom has another than its neighbours. */
+/** What is known of so many bundles is kept: of those that are large, a backend seldom has another than its neighbours. */
 const MOST_BUNDLES = 16;
 
 const bundles = new Map<string, Authorities>();
@@ -15,6 +15,8 @@ const bundles = new Map<string, Authorities>();
 /** The authorities of a PEM file: what is known of the hosts outlasts a reload, as long as the file stays the same. */
 export function authoritiesIn(pem: string): Authorities {
   const authorities = bundles.get(pem) ?? new Authorities(pem);
+  // Of a few there is nothing to know, and a hundred backends may each have a file of its own with one in it.
+  if (!authorities.areMany) return authorities;
   bundles.delete(pem);
   bundles.set(pem, authorities);
   const [oldest] = bundles.keys();
@@ -45,6 +47,11 @@ export class Authorities {
     this.#certificates = certificatesIn(pem);
   }
 
+  /** So many that not all of them are asked about a host that is known. */
+  get areMany(): boolean {
+    return this.#certificates.length > FEW;
+  }
+
   /** PEM of those that this host's certificate is to be checked by. */
   pemFor(host: string): string {
     const likely = this.#likely.get(host);
@@ -53,7 +60,7 @@ export class Authorities {
 
   /** Notes what a host has shown that was found good. */
   accepted(host: string, { peerCertificate, peerIntermediates }: TlsDetails): void {
-    if (this.#certificates.length <= FEW || peerCertificate === null) return;
+    if (!this.areMany || peerCertificate === null) return;
     if (this.#likely.has(host) && !this.#doubted.delete(host)) return;
     const issuers = [peerCertificate, ...peerIntermediates].map((der) => nameIn(der, "issuer"));
     this.#bySubject ??= this.#pace(bySubject(this.#certificates));

@@ -107,6 +107,12 @@ Deno.test("authoritiesIn() knows those of the same file again, of as many as are
   assert.notEqual(authoritiesIn(first[0]), first[1]);
 });
 
+Deno.test("authoritiesIn() does not forget many because of those that are few", () => {
+  const known = authoritiesIn(BUNDLE);
+  for (let file = 0; file < 17; file++) authoritiesIn(a.certificatePem + "\n".repeat(file));
+  assert.equal(authoritiesIn(BUNDLE), known);
+});
+
 /** What TLS tells of a host with a certificate of this authority, and with these behind it. */
 async function shownBy(authority: Authority, behind: readonly Authority[] = []): Promise<TlsDetails> {
   const { certificatePem } = await authority.issueForLoopback();
