@@ -20,7 +20,8 @@ const FIRST_SESSIONS = 100;
  * How long all lie still before memory is read, in milliseconds: a session is idle when nothing has happened for a while.
  *
  * At once, what is read is the garbage of logins. V8 comes for that by itself where it has little else to do: 30 s after the
- * program started, or 8 s after it did last. Of what is left then, nothing goes in another minute.
+ * program started, and 8 s after it had to look through a heap that has grown. Of what is left then, nothing goes in another
+ * minute.
  */
 const LIE_STILL_MS = 40_000;
 
