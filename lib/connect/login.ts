@@ -54,6 +54,11 @@ export interface Credentials {
 /** What a login forwards is held until the client can be told; an endless stream of notices must not fill the memory. */
 const MAX_FORWARDED_BYTES = 1 << 20;
 
+/** A login has some thirty messages. Each takes time whatever its length, and while there are more, nobody else is heard. */
+const MAX_MESSAGES = 1000;
+
+const TOO_MUCH = "it said too much before ReadyForQuery";
+
 /** One login as it goes on: what it is made with, and what the backend has said besides. */
 export class Login {
   readonly credentials: Credentials;
@@ -61,6 +66,7 @@ export class Login {
   readonly forwarded: Uint8Array<ArrayBuffer>[] = [];
   #protocolVersion: ProtocolVersion;
   #forwardedBytes = 0;
+  #messages = 0;
   #isVersionSettled = false;
 
   constructor(credentials: Credentials, protocolVersion: ProtocolVersion) {
@@ -82,6 +88,7 @@ export class Login {
    * Receives one of `expected`. What a backend may say at any time is noted on the way: a notice, another version.
    *
    * @throws {PgError} the backend's own SQLSTATE, or what stands for it, when it is an ErrorResponse that comes
+   * @throws {PgError} 08P01 when it has said too much already
    */
   *receive<M extends { readonly kind: string }>(...expected: readonly Message<M>[]): Dialogue<M> {
     for (;;) {
@@ -91,6 +98,7 @@ export class Login {
         negotiateProtocolVersion,
         errorResponse,
       );
+      if (++this.#messages > MAX_MESSAGES) throw this.violation(TOO_MUCH);
       if (!isAside(message)) return message;
       switch (message.kind) {
         case "NoticeAsItCame":
@@ -132,7 +140,7 @@ export class Login {
   #forward(bytes: Uint8Array<ArrayBuffer>): void {
     this.#forwardedBytes += bytes.length;
     if (this.#forwardedBytes > MAX_FORWARDED_BYTES) {
-      throw this.violation("it said too much before ReadyForQuery");
+      throw this.violation(TOO_MUCH);
     }
     this.forwarded.push(bytes);
   }

@@ -154,6 +154,16 @@ Deno.test("B5 notices without end are refused at 1 MiB", () => {
   assert.match(thrown.reason!, /too much/);
 });
 
+Deno.test.each<{ what: string; said: Uint8Array }>([
+  { what: "notices", said: notice("") },
+  { what: "parameters", said: status("a", "b") },
+  { what: "keys", said: key(4, new Uint8Array(4)) },
+])("B5 $what without end are refused however short they are", ({ said }) => {
+  const thrown = refusal(ANY, [saysAll(ok, ...Array.from({ length: 1000 }, () => said), ready)]);
+  assert.equal(thrown.sqlstate, "08P01");
+  assert.match(thrown.reason!, /too much/);
+});
+
 Deno.test("B6 no key is invented when the backend gives none", () => {
   assert.equal(play(logIn(STARTUP, ANY), [hearsStartup, saysAll(ok, ready)]).backendKey, undefined);
 });
