@@ -42,7 +42,7 @@ export class LifetimeStage implements AsyncDisposable {
     return `
 [[backends]]
 name = "main"
-url = "postgres://app_scram@localhost:${this.cluster.port}/postgres?sslrootcert=ca.crt"
+url = "postgres://app_scram@localhost:${this.cluster.port}/postgres?sslrootcert=ca.crt&connect_timeout=600"
 password_file = "password"
 
 [[rules]]

@@ -26,6 +26,9 @@ let open: RunningProxy;
 let closed: RunningProxy;
 let clockMs = Date.now();
 
+/** Lets in whoever it is, whatever that one is called. */
+const ANY = { use: "any", roles: ["reader"] };
+
 Deno.test.beforeAll(async () => {
   cluster = resources.use(
     await PostgresCluster.start({
@@ -130,7 +133,7 @@ Deno.test("a login of a proxy that records who its clients are tells the log and
 Deno.test("a token without jti leaves its place empty", async () => {
   await using client = await logIn(
     open.port,
-    await tokenOf(open, { use: "any", sub: "x" }),
+    await tokenOf(open, { ...ANY, sub: "x" }),
     asking("reader"),
   );
   assert.equal((await told(client)).token, "corp/");
@@ -145,7 +148,7 @@ Deno.test.each([
   ["another script", "Ålice ✓ 爱丽丝 😀"],
   ["5 kB", `${"x".repeat(4990)}'; drop`],
 ])("T13 an identity of %s is told whole, as text, and does nothing", async (_case, sub) => {
-  const token = await tokenOf(open, { use: "any", sub });
+  const token = await tokenOf(open, { ...ANY, sub });
   await using client = await logIn(open.port, token, asking("reader"));
   assert.equal((await told(client)).user, sub);
   assert.deepEqual(
@@ -163,13 +166,12 @@ Deno.test.each([
   ["a newline", "alice\nLOG: all is well"],
   ["ESC", "\x1b]0;alice\x07"],
 ])("T13 an identity with %s is not told: the login is refused", async (_case, sub) => {
-  const { C, M } = await refused(open, await tokenOf(open, { use: "any", sub }), "reader");
-  const isNul = sub.includes("\0");
-  assert.deepEqual([C, M], isNul ? ["28P01", refusalOf("reader").M] : ["28000", "login refused"]);
+  const { C, M } = await refused(open, await tokenOf(open, { ...ANY, sub }), "reader");
+  assert.deepEqual([C, M], ["28000", "login refused"]);
 });
 
 Deno.test("T13 an identity longer than a startup message is not told: the login is refused", async () => {
-  const token = await tokenOf(open, { use: "any", sub: "x".repeat(9_990) });
+  const token = await tokenOf(open, { ...ANY, sub: "x".repeat(9_990) });
   assert.deepEqual((await refused(open, token, "reader")).C, "28000");
   assert.match(
     lastRefusal(open).reason!,
@@ -183,7 +185,7 @@ Deno.test.each<[string, Record<string, string>]>([
   ["in options", { options: "-c app.user=bob --application-name=bob" }],
   ["in options as PostgreSQL also reads it", { options: "-capp.user=bob --App.User=bob" }],
 ])("W11 a client does not say %s what the backend is told of it", async (_case, parameters) => {
-  const token = await tokenOf(open, { use: "any", sub: "alice" });
+  const token = await tokenOf(open, { ...ANY, sub: "alice" });
   await using client = await logIn(open.port, token, asking("reader", parameters));
   const { user, application } = await told(client);
   assert.deepEqual([user, application], ["alice", "alice via proxy"]);
@@ -287,7 +289,7 @@ function openToml(): string {
     ruleToml("scope", "roles = { claim = 'scope', match = '/pg:(.*)/' }") +
     ruleToml("both", "match = '/.*@example\\.com/'\nroles = 'roles'\nlogin_as = 'app_trust'") +
     ruleToml("young", "match = 'alice'\nmax_token_age = '10m'") +
-    ruleToml("any", "match = '/(?s).*/'");
+    ruleToml("any", "roles = 'roles'\nlogin_as = 'app_trust'");
 }
 
 function closedToml(): string {

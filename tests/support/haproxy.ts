@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { freePort, isFree } from "./free_port.ts";
+import { freePort } from "./free_port.ts";
 import { tempDirectory } from "./temp_directory.ts";
 import { waitUntil } from "./wait_until.ts";
 
@@ -82,8 +82,7 @@ listen proxy
       }
       await Promise.all([child.status, listening]);
     });
-    // A connection to see whether it listens would be passed on.
-    await waitUntil(() => !isFree("127.0.0.1", port), { what: "HAProxy to listen" });
+    await waitUntil(() => isListenedTo(port), { what: "HAProxy to listen" });
     haproxy.#resources = resources.move();
     return haproxy;
   }
@@ -100,6 +99,15 @@ listen proxy
   async #listenTo(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const text of stdout.pipeThrough(new TextDecoderStream())) this.#log += text;
   }
+}
+
+/**
+ * Whether somebody listens on the port, by what the system says: a connection would be passed on, and a listener of our own, be
+ * it for a moment, could be in the way.
+ */
+async function isListenedTo(port: number): Promise<boolean> {
+  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`;
+  return (await Deno.readTextFile("/proc/net/tcp")).includes(address);
 }
 
 function hasHaproxy(): boolean {
