@@ -10,7 +10,7 @@ export function freePort(): number {
 }
 
 /** Whether nobody listens on the address. */
-function isFree(hostname: string, port: number): boolean {
+export function isFree(hostname: string, port: number): boolean {
   try {
     Deno.listen({ hostname, port }).close();
     return true;
