@@ -9,7 +9,7 @@ export interface ProxyOptions {
   readonly variant: Variant;
   /** Event loops; undefined: what the configuration says of itself. */
   readonly workers?: number;
-  /** It tells of itself, and one address may log in as often at once as it likes. */
+  /** It tells of itself. */
   readonly isWatched?: boolean;
 }
 
@@ -92,7 +92,8 @@ function configuration(
 address = "127.0.0.1:${port}"
 ${transport === "plain" ? "insecure_plaintext = true" : tls}
 ${workers === undefined ? "" : `\n[service]\nworkers = ${workers}\n`}
-${isWatched ? WATCHED.replace("PORT", String(adminPort)) : ""}
+${isWatched ? `\n[admin]\naddress = "127.0.0.1:${adminPort}"\n` : ""}
+${LIMITS}
 [[issuers]]
 name = "bench"
 signing_keys = ${JSON.stringify(publicKeyFiles)}
@@ -119,11 +120,9 @@ issuer = "bench"
 scope = "openid"
 `;
 
-// Where one machine plays a thousand clients, the limit of one address would be measured and nothing else.
-const WATCHED = `
-[admin]
-address = "127.0.0.1:PORT"
-
+// Where one machine plays a thousand clients, the limits of one address would be measured and nothing else.
+const LIMITS = `
 [limits]
 unauthenticated_per_address = 0
+discoveries_per_minute = 0
 `;
