@@ -1,4 +1,5 @@
 import { type Running, withAll } from "./contender.ts";
+import { carriers } from "./floors.ts";
 import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
 import { libpqEnvironment } from "./pgbench.ts";
 import { usageOf } from "./program.ts";
@@ -28,7 +29,7 @@ export async function measureCopy(bench: Bench): Promise<void> {
   await stage.cluster.sql("CREATE TABLE sink (line text)");
   for (const transport of ["plain", "TLS"] as const) {
     // One session is carried by one event loop, however many there are.
-    await withAll(contenders.filter(({ loops }) => loops === 1), {
+    await withAll(carriers(contenders).filter(({ loops }) => loops === 1), {
       stage,
       transport,
       act: async (all) => {

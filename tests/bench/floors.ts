@@ -20,6 +20,11 @@ const FLOORS: Readonly<Record<string, FloorKind>> = {
 /** The program that holds idle TLS sessions in as little memory as Deno can. */
 export const IDLE_FLOOR = "idle_tls_relay";
 
+/** Whoever carries bytes as fast as they can: all but the one who is there to hold idle sessions. */
+export function carriers(contenders: readonly Contender[]): readonly Contender[] {
+  return contenders.filter(({ name }) => !name.endsWith(IDLE_FLOOR));
+}
+
 /** What is the least in Deno: each with the flags and the environment of `deno task start`. */
 export function floors(stage: Stage, variant: Variant): Contender[] {
   return Object.entries(FLOORS).map(([name, kind]) => floor(stage, { name, ...kind, variant }));

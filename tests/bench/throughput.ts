@@ -1,4 +1,5 @@
 import { type Contender, type Transport, withAll } from "./contender.ts";
+import { carriers } from "./floors.ts";
 import { type Bench, PGBOUNCER, PROXY, PROXY_OF_TWO } from "./measure.ts";
 import { pgbench, type PgbenchResult } from "./pgbench.ts";
 import { cpuOf, disturbances, latencyColumns, latencyOf, pgbenchColumns, tpsOf } from "./pgbench_figures.ts";
@@ -48,7 +49,7 @@ export async function measureThroughput(bench: Bench): Promise<void> {
 
 async function measureOver(transport: Transport, bench: Bench, cells: readonly Cell[]): Promise<void> {
   const { stage, contenders, effort } = bench;
-  await withAll(contenders, {
+  await withAll(carriers(contenders), {
     stage,
     transport,
     act: async (all) => {
