@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { inTurns } from "../long_work.ts";
 import { countDenied, type Denied, isDenied, parseDenyList } from "./denied.ts";
 import type { TokenEvent } from "./token_event.ts";
 import type { TokenNames } from "./verified_token.ts";
@@ -115,7 +116,7 @@ export class WatchedDenyList implements DenyList {
     this.#seen = Math.abs(ageMs) < UNSETTLED_MS ? null : seen;
     const digest = createHash("sha256").update(text).digest("base64");
     if (digest === this.#digest && this.#problem === null) return false;
-    const parsed = await parseDenyList(text);
+    const parsed = await inTurns(parseDenyList(text));
     if (parsed.kind === "mistakes") {
       const told = parsed.mistakes.slice(0, MISTAKES_TOLD);
       throw new UnusableDenyList(told.map(({ line, says }) => `${this.#path}:${line} ${says}`));

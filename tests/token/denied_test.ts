@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { atOnce } from "../../lib/long_work.ts";
 import { countDenied, type DenyMistake, isDenied, parseDenyList } from "../../lib/token/denied.ts";
 
 const VERIFIED = { issuer: "corp", claims: {}, expiresAtMs: 0, requireEmailVerified: true };
@@ -18,8 +19,8 @@ Deno.test.each<[string, string, string[], string[]]>([
     "a#b",
   ]],
   ["the same twice", "sub a\nsub a\n", [], ["a"]],
-])("parseDenyList() reads %s", async (_name, text, tokenIds, subjects) => {
-  const parsed = await parseDenyList(text);
+])("parseDenyList() reads %s", (_name, text, tokenIds, subjects) => {
+  const parsed = atOnce(parseDenyList(text));
   assert(parsed.kind === "denied");
   assert.deepEqual([...parsed.denied.tokenIds], tokenIds);
   assert.deepEqual([...parsed.denied.subjects], subjects);
@@ -44,8 +45,8 @@ Deno.test.each<[string, string, DenyMistake[]]>([
     { line: 1, says: 'must be "jti" or "sub", a blank and its value' },
     { line: 3, says: 'must be "jti" or "sub", a blank and its value' },
   ]],
-])("parseDenyList() tells of %s", async (_name, text, mistakes) => {
-  assert.deepEqual(await parseDenyList(text), { kind: "mistakes", mistakes });
+])("parseDenyList() tells of %s", (_name, text, mistakes) => {
+  assert.deepEqual(atOnce(parseDenyList(text)), { kind: "mistakes", mistakes });
 });
 
 Deno.test.each<[string, { tokenId?: string; subject?: string }, boolean]>([
@@ -57,23 +58,26 @@ Deno.test.each<[string, { tokenId?: string; subject?: string }, boolean]>([
   ["its sub in other letters", { subject: "Alice" }, false],
   ["the beginning of its sub", { subject: "alice2" }, false],
   ["its sub composed otherwise", { subject: "e\u0301ve" }, false],
-])("isDenied() goes by exactly %s", async (_name, named, expected) => {
-  const parsed = await parseDenyList("jti t1\nsub alice\nsub \u00e9ve\n");
+])("isDenied() goes by exactly %s", (_name, named, expected) => {
+  const parsed = atOnce(parseDenyList("jti t1\nsub alice\nsub \u00e9ve\n"));
   assert(parsed.kind === "denied");
   assert.equal(isDenied(parsed.denied, { ...VERIFIED, ...named }), expected);
 });
 
-Deno.test("parseDenyList() lets others have their turn every thousand lines", async () => {
+Deno.test("parseDenyList() lets others have their turn every thousand lines", () => {
   const lines = Array.from({ length: 2_500 }, (_, line) => `sub s${line}`);
   let pauses = 0;
-  const parsed = await parseDenyList(lines.join("\n"), () => Promise.resolve(void pauses++));
+  const work = parseDenyList(lines.join("\n"));
+  let step = work.next();
+  for (; !step.done; step = work.next()) pauses++;
+  const parsed = step.value;
   assert.equal(pauses, 2);
   assert.equal(parsed.kind === "denied" && parsed.denied.subjects.size, 2_500);
 });
 
-Deno.test("parseDenyList() takes no longer over a line of blanks than over one of letters", async () => {
+Deno.test("parseDenyList() takes no longer over a line of blanks than over one of letters", () => {
   const startMs = performance.now();
-  const parsed = await parseDenyList(`sub a${" ".repeat(200_000)}b \t\r\n${" ".repeat(200_000)}\r\n`);
+  const parsed = atOnce(parseDenyList(`sub a${" ".repeat(200_000)}b \t\r\n${" ".repeat(200_000)}\r\n`));
   assert.ok(performance.now() - startMs < 2_000);
   assert.deepEqual(parsed.kind === "denied" && [...parsed.denied.subjects], [`a${" ".repeat(200_000)}b`]);
 });
