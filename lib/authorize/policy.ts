@@ -1,4 +1,4 @@
-import { atOnce, type LongWork } from "../long_work.ts";
+import type { LongWork } from "../long_work.ts";
 import { Mistake } from "../mistake.ts";
 import type { Secret } from "../secret.ts";
 import type { Pattern } from "./pattern.ts";
@@ -62,12 +62,7 @@ export interface PolicyMistake {
 }
 
 /** What is wrong between the rules and the backends they name; a rule whose backend is unknown is not looked at. */
-export function mistakesOfPolicy(policy: Policy): readonly PolicyMistake[] {
-  return atOnce(lookingForMistakes(policy));
-}
-
-/** The same for where others are waiting. */
-export function* lookingForMistakes(
+export function* mistakesOfPolicy(
   { rules, backends, reservedRoles }: Policy,
 ): LongWork<readonly PolicyMistake[]> {
   const found: PolicyMistake[] = [];

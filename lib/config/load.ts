@@ -4,7 +4,7 @@
 
 import { dirname, resolve } from "node:path";
 import { wayInSchema } from "../authenticate/schema.ts";
-import { lookingForMistakes, type Policy } from "../authorize/policy.ts";
+import { mistakesOfPolicy, type Policy } from "../authorize/policy.ts";
 import { authorizeSchema, type Rule, ruleSchema } from "../authorize/schema.ts";
 import { serviceSchema } from "../commands/schema.ts";
 import { backendSchema } from "../connect/schema.ts";
@@ -188,7 +188,7 @@ function* linkPolicy(
 ): LongWork<Policy> {
   const places = rules.flatMap((rule, index) => rule === undefined ? [] : [index]);
   const policy = { ...rest, rules: rules.filter((rule) => rule !== undefined) };
-  for (const { rule, key, message } of yield* lookingForMistakes(policy)) {
+  for (const { rule, key, message } of yield* mistakesOfPolicy(policy)) {
     problems.add(["rules", places[rule], key], message);
   }
   return policy;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { mistakesOfPolicy, parseBackendNames } from "../../lib/authorize/policy.ts";
+import { atOnce } from "../../lib/long_work.ts";
 import { policyOf } from "./policies.ts";
 
 const reserved = (role: string) =>
@@ -27,7 +28,7 @@ Deno.test.each([
     "backend has a URL that uses \\2, but match has no such group",
   ]],
 ])("mistakesOfPolicy() finds %s", (_case, rule, backend, expected) => {
-  const found = mistakesOfPolicy(policyOf([{}, rule], backend as Parameters<typeof policyOf>[1]));
+  const found = atOnce(mistakesOfPolicy(policyOf([{}, rule], backend as Parameters<typeof policyOf>[1])));
   assert.deepEqual(found.filter((one) => one.rule === 1).map((one) => `${one.key} ${one.message}`), expected);
 });
 

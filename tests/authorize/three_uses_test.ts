@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decide } from "../../lib/authorize/decide.ts";
 import { mistakesOfPolicy } from "../../lib/authorize/policy.ts";
+import { atOnce } from "../../lib/long_work.ts";
 import { describe } from "../../lib/authorize/trail.ts";
 import { Secret } from "../../lib/secret.ts";
 import { policyOf, requestOf, summary } from "./policies.ts";
@@ -79,7 +80,7 @@ Deno.test.each([
   ["one written out", { ...byRoles, login_as: "app_ro" }, []],
 ])("mistakesOfPolicy() of a rule by roles with %s", (_case, rule, messages) => {
   const policy = policyOf([rule], {});
-  assert.deepEqual(mistakesOfPolicy(policy).map(({ message }) => message), messages);
+  assert.deepEqual(atOnce(mistakesOfPolicy(policy)).map(({ message }) => message), messages);
 });
 
 const NOW = requestOf({}).nowMs;
