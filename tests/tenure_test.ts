@@ -115,6 +115,13 @@ class Scene {
     this.tenure.review();
   }
 
+  /** From now on nothing is decided before what this gives is called. */
+  holdDecisions(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.pace = (work) => promise.then(() => atOnce(work));
+    return resolve;
+  }
+
   #minutes(): number {
     return (this.clock.now() - LOGIN_MS) / MINUTE_MS;
   }
@@ -456,12 +463,11 @@ Deno.test("Tenure holds a denied token against the deny list of after the reload
 Deno.test("Tenure goes by the last of two reloads, however long the rules of the first take", async () => {
   const scene = new Scene({ lifetime: { atReload: "end_now" } });
   scene.tenure.check();
-  const { promise: firstIsDecided, resolve } = Promise.withResolvers<void>();
-  scene.pace = (work) => firstIsDecided.then(() => atOnce(work));
+  const decide = scene.holdDecisions();
   scene.reload({ match: "bob" });
   scene.pace = atOnce;
   scene.reload({ max_session: "10m" });
-  resolve();
+  decide();
   await pass(scene);
   assert.deepEqual(scene.happened, []);
   scene.clock.advance(9 * MINUTE_MS);
@@ -471,12 +477,11 @@ Deno.test("Tenure goes by the last of two reloads, however long the rules of the
 Deno.test("Tenure ends a session denied while the rules are asked, as the rule of after the reload says", async () => {
   const scene = new Scene({ lifetime: { atRevocation: "keep" } });
   scene.tenure.check();
-  const { promise: isDecided, resolve } = Promise.withResolvers<void>();
-  scene.pace = (work) => isDecided.then(() => atOnce(work));
+  const decide = scene.holdDecisions();
   scene.reload({ at_revocation: "end_now" });
   scene.isDenied = true;
   scene.tenure.check();
-  resolve();
+  decide();
   await pass(scene);
   assert.deepEqual(scene.happened, ["1 ended now"]);
 });
