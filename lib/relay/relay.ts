@@ -2,7 +2,7 @@
 // In: two streams, each just past its login. Out: how the session ended, and how many bytes went each way.
 // Chapter: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-TERMINATION
 import type { PgError } from "../errors.ts";
-import type { ByteStream, ChunkTaker } from "../stream/byte_stream.ts";
+import type { ByteStream, ChunkTaker, Sender, StreamBroken } from "../stream/byte_stream.ts";
 import { Activity } from "./activity.ts";
 import { type Canceller, Cancelling } from "./cancelling.ts";
 import { Departure } from "./departure.ts";
@@ -52,8 +52,8 @@ export class Relay implements Disposable {
   readonly #patienceMs: number | undefined;
   /** What was read ahead, until it runs. */
   #ahead: Pick<RelayOptions, "fromClient" | "fromBackend">;
-  readonly #fromClient: ChunkTaker & MessageListener;
-  readonly #fromBackend: ChunkTaker & MessageListener;
+  readonly #fromClient: Direction;
+  readonly #fromBackend: Direction;
   readonly #clientWalk: HeaderWalk;
   readonly #backendWalk: HeaderWalk;
   /** A chunk that is only lent cannot be given to an end that keeps it. */
@@ -100,8 +100,8 @@ export class Relay implements Disposable {
     const { fromClient, fromBackend } = this.#ahead;
     this.#ahead = NOTHING;
     this.#owner = owner;
-    void this.#carry(this.#client, fromClient, this.#fromClient);
-    void this.#carry(this.#backend, fromBackend, this.#fromBackend);
+    begin(this.#client, fromClient, this.#fromClient);
+    begin(this.#backend, fromBackend, this.#fromBackend);
   }
 
   /** Lets go of both ends. */
@@ -160,27 +160,21 @@ export class Relay implements Disposable {
     return this.#cancels().cancel();
   }
 
-  /** Has `taker` take what was read ahead of a stream, and then all that comes by it. */
-  async #carry(stream: ByteStream, ahead: Uint8Array, taker: ChunkTaker): Promise<void> {
-    try {
-      if (ahead.length > 0) await taker.take(ahead);
-    } catch (cause) {
-      return taker.broke(cause);
-    }
-    stream.readAll(taker);
-  }
-
   // Classes, so that a session has two objects for this and not eight closures.
 
-  static readonly #FromClient = class implements ChunkTaker, MessageListener {
+  static readonly #FromClient = class implements Direction {
     readonly #relay: Relay;
 
     constructor(relay: Relay) {
       this.#relay = relay;
     }
 
-    take(chunk: Uint8Array): Promise<void> | null {
+    take(chunk: Uint8Array): boolean {
       return this.#relay.#takeFromClient(chunk);
+    }
+
+    sent(): void {
+      this.#relay.#backendTakesMore();
     }
 
     message(type: number): void {
@@ -200,15 +194,19 @@ export class Relay implements Disposable {
     }
   };
 
-  static readonly #FromBackend = class implements ChunkTaker, MessageListener {
+  static readonly #FromBackend = class implements Direction {
     readonly #relay: Relay;
 
     constructor(relay: Relay) {
       this.#relay = relay;
     }
 
-    take(chunk: Uint8Array): Promise<void> | null {
+    take(chunk: Uint8Array): boolean {
       return this.#relay.#takeFromBackend(chunk);
+    }
+
+    sent(broken?: StreamBroken): void {
+      this.#relay.#clientTakesMore(broken);
     }
 
     message(type: number, firstByte: number): void {
@@ -226,78 +224,77 @@ export class Relay implements Disposable {
     }
   };
 
-  #takeFromClient(chunk: Uint8Array): Promise<void> | null {
+  #takeFromClient(chunk: Uint8Array): boolean {
     // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
     // our last words on their way.
-    if (this.#isEnding) return null;
-    if (this.#departure?.isHoldingBack) return this.#carryWhatIsNeeded(chunk, this.#departure);
-    if (!this.#walkOver(chunk, this.#clientWalk)) return null;
-    if (this.#cancelling?.isDelivering) return this.#sendToBackendLater(chunk, this.#cancelling);
+    if (this.#isEnding) return true;
+    if (this.#departure?.isHoldingBack) return this.#wait(this.#sendWhatIsNeeded(chunk, this.#departure));
+    if (!this.#walkOver(chunk, this.#clientWalk)) return true;
+    if (this.#cancelling?.isDelivering) return this.#wait(this.#sendBehind(this.#cancelling, chunk));
     return this.#sendToBackend(chunk);
   }
 
-  #sendToBackend(chunk: Uint8Array): Promise<void> | null {
+  #sendToBackend(chunk: Uint8Array): boolean {
     this.#bytesIn += chunk.length;
-    const sent = this.#backend.send(this.#mustCopyIn ? chunk.slice() : chunk);
-    if (sent !== null) return this.#untilBackendTakesMore(sent);
-    if (this.#departure !== null) this.#departure.check();
-    return null;
+    const takesMore = this.#backend.send(this.#mustCopyIn ? chunk.slice() : chunk, this.#fromClient);
+    if (takesMore && this.#departure !== null) this.#departure.check();
+    return takesMore;
   }
 
-  async #sendToBackendLater(chunk: Uint8Array, cancelling: Cancelling): Promise<void> {
+  #backendTakesMore(): void {
+    if (this.#departure !== null) this.#departure.check();
+    this.#client.giveTo(this.#fromClient);
+  }
+
+  async #sendBehind(cancelling: Cancelling, chunk: Uint8Array): Promise<boolean> {
     await cancelling.untilDelivered();
-    if (!this.#isEnding) await this.#sendToBackend(chunk);
+    return this.#isEnding || this.#sendToBackend(chunk);
   }
 
-  async #untilBackendTakesMore(sent: Promise<void>): Promise<void> {
-    try {
-      await sent;
-    } catch (error) {
-      ignoreBroken(error);
-    }
-    if (this.#departure !== null) this.#departure.check();
+  /** Takes no more of the client until it is known whether the backend does. */
+  #wait(sending: Promise<boolean>): false {
+    sending.then(
+      (takesMore) => takesMore && this.#client.giveTo(this.#fromClient),
+      (cause) => this.#fromClient.broke(cause),
+    );
+    return false;
   }
 
-  #takeFromBackend(chunk: Uint8Array): Promise<void> | null {
+  #takeFromBackend(chunk: Uint8Array): boolean {
     // Behind our last words nothing may come.
-    if (this.#ending?.hasSaidFarewell) return null;
+    if (this.#ending?.hasSaidFarewell) return true;
     let bytes: Uint8Array | null = chunk;
     if (this.#notice !== null) bytes = this.#walkWithNotice(chunk, this.#notice);
-    else if (!this.#walkOver(chunk, this.#backendWalk)) return null;
-    if (bytes === null) return null;
+    else if (!this.#walkOver(chunk, this.#backendWalk)) return true;
+    if (bytes === null) return true;
     this.#bytesOut += bytes.length;
-    const sent = this.#client.send(this.#mustCopyOut ? bytes.slice() : bytes);
-    if (sent !== null) return this.#untilClientTakesMore(sent);
+    const takesMore = this.#client.send(this.#mustCopyOut ? bytes.slice() : bytes, this.#fromBackend);
+    this.#isDelivering = !takesMore;
     if (this.#departure !== null) this.#departure.check();
-    return null;
+    return takesMore;
   }
 
-  async #untilClientTakesMore(sent: Promise<void>): Promise<void> {
-    this.#isDelivering = true;
-    if (this.#departure !== null) this.#departure.check();
-    try {
-      await sent;
-    } catch (error) {
-      ignoreBroken(error);
-      // While the backend takes nothing, the client is not read: then only this shows that it is gone.
-      this.#end().clientGone(error);
-    }
+  #clientTakesMore(broken?: StreamBroken): void {
+    // While the backend takes nothing, the client is not read: then only this shows that it is gone.
+    if (broken !== undefined) this.#end().clientGone(broken);
     this.#isDelivering = false;
     if (this.#departure !== null) this.#departure.check();
+    this.#backend.giveTo(this.#fromBackend);
   }
 
   /** Passes on of a chunk what finishes what is under way. The rest waits, and no more is read, until that needs it too. */
-  async #carryWhatIsNeeded(chunk: Uint8Array, departure: Departure): Promise<void> {
+  async #sendWhatIsNeeded(chunk: Uint8Array, departure: Departure): Promise<boolean> {
     for (let rest = chunk; rest.length > 0;) {
       await departure.untilNeeded();
       await this.#cancelling?.untilDelivered();
-      if (this.#isEnding) return;
+      if (this.#isEnding) return true;
       const needed = rest.subarray(0, this.#walkOverNeeded(rest));
       rest = rest.subarray(needed.length);
       this.#bytesIn += needed.length;
       await this.#backend.write(this.#mustCopyIn ? needed.slice() : needed).catch(ignoreBroken);
       departure.check();
     }
+    return true;
   }
 
   /** How many bytes of a chunk are needed; none when a header in them makes no sense, which ends this session. */
@@ -379,6 +376,19 @@ export class Relay implements Disposable {
   #cancels(): Cancelling {
     return this.#cancelling ??= new Cancelling(this.activity, this.#canceller);
   }
+}
+
+/** What comes from one end: it is taken, looked at, and sent to the other. */
+type Direction = ChunkTaker & Sender & MessageListener;
+
+/** Has `taker` take what was read ahead of a stream, and then all that comes by it. */
+function begin(stream: ByteStream, ahead: Uint8Array, taker: ChunkTaker): void {
+  try {
+    if (ahead.length > 0 && !taker.take(ahead)) return;
+  } catch (cause) {
+    return taker.broke(cause);
+  }
+  stream.giveTo(taker);
 }
 
 const NOTHING = { fromClient: new Uint8Array(0), fromBackend: new Uint8Array(0) };

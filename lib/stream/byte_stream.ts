@@ -34,14 +34,20 @@ export class StreamBroken extends Error {
   }
 }
 
-/** Who takes every chunk of a stream as it comes. */
+/** Who takes chunks of a stream as they come. */
 export interface ChunkTaker {
-  /** Takes one; gives a promise where no more may come before that has settled. */
-  take(chunk: Uint8Array): Promise<void> | null;
+  /** Takes one; whether it takes more. */
+  take(chunk: Uint8Array): boolean;
   /** The peer has sent its last byte. */
   ended(): void;
   /** The stream broke, or was let go by `destroy`: a {@link StreamBroken}; or `take` has thrown this. */
   broke(cause: unknown): void;
+}
+
+/** Who sends by a stream. */
+export interface Sender {
+  /** It takes more, or it broke. */
+  sent(broken?: StreamBroken): void;
 }
 
 /**
@@ -72,10 +78,10 @@ export interface ByteStream extends Disposable {
   read(): Promise<Uint8Array | null>;
 
   /**
-   * Gives every chunk to `taker`, up to the peer's last byte: as reading one after the other, without a promise that waits.
-   * One that is lent is good until what `take` has returned is settled.
+   * Gives `taker` chunk after chunk, up to the peer's last byte: as by {@link read}, and cheaper. It pauses when that one takes
+   * no more, and goes on when this is called again; until then a chunk that was lent stays as it is.
    */
-  readAll(taker: ChunkTaker): void;
+  giveTo(taker: ChunkTaker): void;
 
   /**
    * Sends bytes; settles when it takes more.
@@ -84,8 +90,8 @@ export interface ByteStream extends Disposable {
    */
   write(bytes: Uint8Array): Promise<void>;
 
-  /** As `write`; `null` where there is nothing to wait for. */
-  send(bytes: Uint8Array): Promise<void> | null;
+  /** As {@link write}, and cheaper: whether it takes more. If it does not, `sender` is told later, once it does or has broken. */
+  send(bytes: Uint8Array, sender: Sender): boolean;
 
   /** Sends what is queued, then our end: the peer may still send. Settles when all of it has left, or the stream is gone. */
   end(): Promise<void>;

@@ -5,6 +5,7 @@ import { SQLSTATE } from "../sqlstate.ts";
 import { Framing } from "../wire/framing.ts";
 import { decodeMessage, type Message } from "../wire/message.ts";
 import { type ByteStream, StreamBroken } from "./byte_stream.ts";
+import { Sent } from "./sent.ts";
 
 /** Who is shown each message of a login as it passes; its bytes may hold secrets. */
 export interface ChannelTrace {
@@ -76,8 +77,8 @@ export class Channel implements Disposable {
     if (this.#trace !== undefined) messages.forEach(this.#trace.sent);
     const bytes = concatenate(messages);
     if (bytes.length === 0) return;
-    const sent = this.stream.send(bytes);
-    if (sent !== null) await this.#wait(sent);
+    const sent = new Sent();
+    if (!this.stream.send(bytes, sent)) await this.#wait(sent.over);
   }
 
   /** Whether there is a stream to speak over. */

@@ -1,5 +1,12 @@
 import { plainAddress } from "../address.ts";
-import { type ByteStream, type ChunkTaker, type PeerAddress, StreamBroken } from "./byte_stream.ts";
+import {
+  type ByteStream,
+  type ChunkTaker,
+  type PeerAddress,
+  type Sender,
+  StreamBroken,
+} from "./byte_stream.ts";
+import { Sent } from "./sent.ts";
 
 /** A read buffer begins small, because an idle session holds one each way; it grows while reads come back full. */
 const SMALL_BUFFER = 4 * 1024;
@@ -22,9 +29,14 @@ export class ConnStream implements ByteStream {
   readonly #conn: Deno.Conn;
   #buffer = new Uint8Array(SMALL_BUFFER);
   #smallReads = 0;
-  /** The last write, until it is over: what is written behind it must not overtake it, nor follow when it has failed. */
-  #writing: Promise<void> | null = null;
-  #queued = 0;
+  /** Who is given what is read. */
+  #taker: ChunkTaker | null = null;
+  /** What is being sent, as far as it has not left, and for whom; for nobody when nothing is. */
+  #unsent: Uint8Array = NOTHING;
+  #sender: Sender | null = null;
+  /** What comes behind it: that must not overtake it, nor follow when it has failed. */
+  #behind: Sending[] | null = null;
+  #broken: StreamBroken | null = null;
   #isClosed = false;
 
   constructor(conn: Deno.Conn, peer: PeerAddress) {
@@ -34,34 +46,36 @@ export class ConnStream implements ByteStream {
   }
 
   async read(): Promise<Uint8Array | null> {
-    const buffer = this.#buffer;
     try {
-      const length = await this.#conn.read(buffer);
-      if (length === null) return null;
-      this.#fitBuffer(length);
-      return length === buffer.length ? buffer : buffer.subarray(0, length);
+      const buffer = this.#buffer;
+      return this.#chunkOf(buffer, await this.#conn.read(buffer));
     } catch (cause) {
       throw new StreamBroken(cause);
     }
   }
 
-  readAll(taker: ChunkTaker): void {
-    this.#giveAll(taker).then(() => taker.ended(), (cause) => taker.broke(cause));
-  }
-
-  send(bytes: Uint8Array): Promise<void> {
-    return this.write(bytes);
+  giveTo(taker: ChunkTaker): void {
+    this.#taker = taker;
+    this.#conn.read(this.#buffer).then(this.#arrived, this.#unreadable);
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    const before = this.#writing;
-    this.#queued++;
-    return this.#writing = before === null ? this.#writeAll(bytes) : before.then(() => this.#writeAll(bytes));
+    const sent = new Sent();
+    this.send(bytes, sent);
+    return sent.over;
+  }
+
+  send(bytes: Uint8Array, sender: Sender): boolean {
+    const broken = this.#broken;
+    if (broken !== null) queueMicrotask(() => sender.sent(broken));
+    else if (this.#sender === null) this.#begin(bytes, sender);
+    else (this.#behind ??= []).push({ bytes, sender });
+    return false;
   }
 
   async end(): Promise<void> {
     try {
-      await this.#writing;
+      if (this.#sender !== null) await this.write(NOTHING);
       if (!this.#isClosed) await this.#conn.closeWrite();
     } catch {
       // A peer that is gone cannot be told that we have ended.
@@ -78,31 +92,50 @@ export class ConnStream implements ByteStream {
     this.destroy();
   }
 
-  async #giveAll(taker: ChunkTaker): Promise<void> {
-    for (;;) {
-      const buffer = this.#buffer;
-      let length: number | null;
-      // As in `read`, and not by it: a promise more for each chunk is felt.
-      try {
-        length = await this.#conn.read(buffer);
-      } catch (cause) {
-        throw new StreamBroken(cause);
-      }
-      if (length === null) return;
-      this.#fitBuffer(length);
-      const taken = taker.take(length === buffer.length ? buffer : buffer.subarray(0, length));
-      if (taken !== null) await taken;
-    }
+  #begin(bytes: Uint8Array, sender: Sender): void {
+    this.#unsent = bytes;
+    this.#sender = sender;
+    this.#conn.write(bytes).then(this.#sent, this.#unsendable);
   }
 
-  async #writeAll(bytes: Uint8Array): Promise<void> {
+  // Fields: a chunk costs the promises of its read and its write, and no closure.
+
+  readonly #arrived = (length: number | null): void => {
+    const taker = this.#taker!;
+    const chunk = this.#chunkOf(this.#buffer, length);
+    if (chunk === null) return taker.ended();
     try {
-      let written = await this.#conn.write(bytes);
-      while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
-    } catch (cause) {
-      throw new StreamBroken(cause);
+      if (taker.take(chunk)) this.giveTo(taker);
+    } catch (error) {
+      taker.broke(error);
     }
-    if (--this.#queued === 0) this.#writing = null;
+  };
+
+  readonly #unreadable = (cause: unknown): void => this.#taker!.broke(new StreamBroken(cause));
+
+  readonly #sent = (length: number): void => {
+    const sender = this.#sender!;
+    if (length < this.#unsent.length) return this.#begin(this.#unsent.subarray(length), sender);
+    this.#unsent = NOTHING;
+    this.#sender = null;
+    const next = this.#behind?.shift();
+    if (next !== undefined) this.#begin(next.bytes, next.sender);
+    sender.sent();
+  };
+
+  readonly #unsendable = (cause: unknown): void => {
+    const broken = this.#broken = new StreamBroken(cause);
+    const senders = [this.#sender!, ...(this.#behind ?? []).map(({ sender }) => sender)];
+    this.#unsent = NOTHING;
+    this.#sender = this.#behind = null;
+    for (const sender of senders) sender.sent(broken);
+  };
+
+  /** What was read, of the buffer that it was read into; `null` at the end. */
+  #chunkOf(buffer: Uint8Array, length: number | null): Uint8Array | null {
+    if (length === null) return null;
+    this.#fitBuffer(length);
+    return length === buffer.length ? buffer : buffer.subarray(0, length);
   }
 
   #fitBuffer(lastLength: number): void {
@@ -117,6 +150,14 @@ export class ConnStream implements ByteStream {
     this.#smallReads = 0;
   }
 }
+
+/** What is to be sent, and for whom. */
+interface Sending {
+  readonly bytes: Uint8Array;
+  readonly sender: Sender;
+}
+
+const NOTHING = new Uint8Array(0);
 
 function addressOf(addr: Deno.Addr): PeerAddress {
   if ("hostname" in addr) return { address: plainAddress(addr.hostname), port: addr.port };

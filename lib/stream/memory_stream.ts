@@ -1,4 +1,10 @@
-import { type ByteStream, type ChunkTaker, type PeerAddress, StreamBroken } from "./byte_stream.ts";
+import {
+  type ByteStream,
+  type ChunkTaker,
+  type PeerAddress,
+  type Sender,
+  StreamBroken,
+} from "./byte_stream.ts";
 
 /** Bytes one end may leave unread before the other's `write` waits. */
 export const CAPACITY = 16 * 1024;
@@ -30,16 +36,17 @@ class MemoryStream implements ByteStream {
     return this.#incoming.read();
   }
 
-  readAll(taker: ChunkTaker): void {
-    this.#giveAll(taker).then(() => taker.ended(), (cause) => taker.broke(cause));
+  giveTo(taker: ChunkTaker): void {
+    this.#give(taker).then((hasEnded) => hasEnded && taker.ended(), (cause) => taker.broke(cause));
   }
 
   write(bytes: Uint8Array): Promise<void> {
     return this.#outgoing.write(bytes);
   }
 
-  send(bytes: Uint8Array): Promise<void> {
-    return this.write(bytes);
+  send(bytes: Uint8Array, sender: Sender): boolean {
+    this.write(bytes).then(() => sender.sent(), (broken) => sender.sent(broken));
+    return false;
   }
 
   end(): Promise<void> {
@@ -56,8 +63,13 @@ class MemoryStream implements ByteStream {
     this.destroy();
   }
 
-  async #giveAll(taker: ChunkTaker): Promise<void> {
-    for (let chunk = await this.read(); chunk !== null; chunk = await this.read()) await taker.take(chunk);
+  /** Gives chunks until `taker` takes no more; whether the last was among them. */
+  async #give(taker: ChunkTaker): Promise<boolean> {
+    for (;;) {
+      const chunk = await this.read();
+      if (chunk === null) return true;
+      if (!taker.take(chunk)) return false;
+    }
   }
 }
 

@@ -5,10 +5,12 @@ import {
   type ByteStream,
   type ChunkTaker,
   type PeerAddress,
+  type Sender,
   StreamBroken,
   type TlsDetails,
 } from "./byte_stream.ts";
 import { Pieces } from "./pieces.ts";
+import { Sent } from "./sent.ts";
 import { type Beginning, setOwner, type SocketOwner } from "./socket_owner.ts";
 import { tlsDetails } from "./tls_details.ts";
 
@@ -49,7 +51,8 @@ export class NodeStream implements ByteStream, SocketOwner {
   #taker: ChunkTaker | null = null;
   /** That one has asked for no more for now. */
   #isTakerBusy = false;
-  #writer: PromiseWithResolvers<void> | null = null;
+  /** Who is told when it takes more: last words may be written while another write waits. */
+  #senders: Sender[] | null = null;
   /** By what it is sent in pieces, if it is. */
   readonly #pieces: Pieces | null;
   #error: Error | null = null;
@@ -101,30 +104,32 @@ export class NodeStream implements ByteStream, SocketOwner {
     return this.#reader.promise;
   }
 
-  readAll(taker: ChunkTaker): void {
+  giveTo(taker: ChunkTaker): void {
     this.#taker = taker;
+    this.#isTakerBusy = false;
     this.#giveOn();
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return this.send(bytes) ?? DONE;
+    const sent = new Sent();
+    return this.send(bytes, sent) ? DONE : sent.over;
   }
 
-  send(bytes: Uint8Array): Promise<void> | null {
-    if (this.#isClosed) return Promise.reject(new StreamBroken(this.#error));
+  send(bytes: Uint8Array, sender: Sender): boolean {
+    if (this.#isClosed) {
+      queueMicrotask(() => sender.sent(new StreamBroken(this.#error)));
+      return false;
+    }
     // Deno 2.9 fails with EPERM when nothing is written inside TLS.
-    if (bytes.length === 0) return null;
+    if (bytes.length === 0) return true;
     const takesMore = this.#pieces === null ? this.#socket.write(bytes) : this.#pieces.send(bytes);
-    if (takesMore) return null;
-    // Last words may be written while another write waits: both wait for the same.
-    this.#writer ??= Promise.withResolvers();
-    return this.#writer.promise;
+    if (!takesMore) this.#tellLater(sender);
+    return takesMore;
   }
 
   async end(): Promise<void> {
     while (this.#pieces?.areWaiting && !this.#isClosed) {
-      this.#writer ??= Promise.withResolvers();
-      await this.#writer.promise.catch(() => {});
+      await new Promise<void>((resolve) => this.#tellLater({ sent: () => resolve() }));
     }
     if (this.#isClosed) return;
     await new Promise<void>((resolve) => {
@@ -169,7 +174,6 @@ export class NodeStream implements ByteStream, SocketOwner {
 
   /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
   #giveOn(): void {
-    this.#isTakerBusy = false;
     while (this.#taker !== null && !this.#isTakerBusy) {
       const chunk = this.#takeUnread();
       if (chunk !== undefined) this.#give(chunk, this.#taker);
@@ -181,11 +185,9 @@ export class NodeStream implements ByteStream, SocketOwner {
 
   #give(chunk: Uint8Array, taker: ChunkTaker): void {
     try {
-      const taken = taker.take(chunk);
-      if (taken === null) return;
+      if (taker.take(chunk)) return;
       this.#isTakerBusy = true;
       this.#pause();
-      taken.then(() => this.#giveOn(), (error) => this.#leaveTaker()?.broke(error));
     } catch (error) {
       this.#leaveTaker()?.broke(error);
     }
@@ -202,6 +204,16 @@ export class NodeStream implements ByteStream, SocketOwner {
     const taker = this.#taker;
     this.#taker = null;
     return taker;
+  }
+
+  #tellLater(sender: Sender): void {
+    (this.#senders ??= []).push(sender);
+  }
+
+  #tellSenders(broken?: StreamBroken): void {
+    const senders = this.#senders;
+    this.#senders = null;
+    senders?.forEach((sender) => sender.sent(broken));
   }
 
   /** As {@link SocketOwner}, like those that follow. */
@@ -235,8 +247,7 @@ export class NodeStream implements ByteStream, SocketOwner {
 
   drained(): void {
     if (this.#pieces?.drained() === false) return;
-    this.#writer?.resolve();
-    this.#writer = null;
+    this.#tellSenders();
   }
 
   failed(error: Error): void {
@@ -249,9 +260,9 @@ export class NodeStream implements ByteStream, SocketOwner {
     const broken = new StreamBroken(this.#error);
     this.#beginning?.reject(new Error("the peer closed the connection"));
     this.#reader?.reject(broken);
-    this.#writer?.reject(broken);
-    this.#reader = this.#writer = null;
+    this.#reader = null;
     if (!this.#isTakerBusy) this.#leaveTaker()?.broke(broken);
+    this.#tellSenders(broken);
   }
 }
 

@@ -2,6 +2,7 @@ import { Listener } from "../../lib/stream/listener.ts";
 import { dial } from "../../lib/stream/dial.ts";
 import type { ByteStream } from "../../lib/stream/byte_stream.ts";
 import { ConnListener } from "../../lib/stream/conn_listener.ts";
+import { memoryPair } from "../../lib/stream/memory_stream.ts";
 import { NodeStream } from "../../lib/stream/node_stream.ts";
 
 /** Both ends of one connection over loopback, closed when they go out of scope. */
@@ -38,6 +39,16 @@ export async function pairOf(transport: "socket" | "conn"): Promise<SocketPair<B
       server.destroy();
     },
   };
+}
+
+/** Two streams of each kind that this house has. */
+export const TRANSPORTS = [["memory"], ["socket"], ["conn"]] as const;
+
+/** A pair of one of the {@link TRANSPORTS}. */
+export async function streamsOf(transport: typeof TRANSPORTS[number][0]): Promise<SocketPair<ByteStream>> {
+  if (transport !== "memory") return await pairOf(transport);
+  const [client, server] = memoryPair();
+  return { client, server, [Symbol.dispose]: () => server.destroy() };
 }
 
 /** All that a stream gives until its peer ends. */

@@ -81,11 +81,11 @@ function clientOver(stream: ByteStream, records: RecordCounter): TLSSocket {
     read() {},
     write: (chunk, _, done) => void stream.write(chunk).then(() => done(), done),
   });
-  stream.readAll({
+  stream.giveTo({
     take(chunk) {
       records.add(chunk);
       carrier.push(chunk);
-      return null;
+      return true;
     },
     ended: () => void carrier.push(null),
     broke() {},

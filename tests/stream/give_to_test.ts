@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
-import { type ByteStream, type ChunkTaker, StreamBroken } from "../../lib/stream/byte_stream.ts";
-import { memoryPair } from "../../lib/stream/memory_stream.ts";
+import { type ChunkTaker, StreamBroken } from "../../lib/stream/byte_stream.ts";
 import { concat } from "../support/raw_messages.ts";
 import { waitUntil } from "../support/wait_until.ts";
 import { isPending } from "./pending.ts";
-import { pairOf, type SocketPair } from "./sockets.ts";
-
-const TRANSPORTS = [["memory"], ["socket"], ["conn"]] as const;
+import { streamsOf, TRANSPORTS } from "./sockets.ts";
 
 Deno.test.each(TRANSPORTS)(
-  "readAll() of %s gives every byte in its order, and then the end",
+  "giveTo() of %s gives every byte in its order, and then the end",
   async (transport) => {
     using pair = await streamsOf(transport);
-    const taker = new RecordingTaker(() => null);
-    pair.server.readAll(taker);
+    const taker = new RecordingTaker(() => true);
+    pair.server.giveTo(taker);
     for (let part = 0; part < 100; part++) await pair.client.write(new Uint8Array(1000).fill(part));
     await pair.client.end();
     await taker.over;
@@ -24,33 +21,36 @@ Deno.test.each(TRANSPORTS)(
 );
 
 Deno.test.each(TRANSPORTS)(
-  "readAll() of %s gives nothing, not even the end, to who is busy",
+  "giveTo() of %s gives nothing, not even the end, to who takes no more, until it is asked again",
   async (transport) => {
     using pair = await streamsOf(transport);
-    const busy = Promise.withResolvers<void>();
-    const taker = new RecordingTaker(() => busy.promise);
-    pair.server.readAll(taker);
+    const taker = new RecordingTaker(() => false);
+    pair.server.giveTo(taker);
     await pair.client.write(Uint8Array.of(1));
     await waitUntil(() => taker.bytes.length === 1, { what: "the first byte" });
     await pair.client.write(Uint8Array.of(2));
     await pair.client.end();
     assert.equal(await isPending(taker.over), true);
     assert.deepEqual(taker.bytes, Uint8Array.of(1));
-    busy.resolve();
+    pair.server.giveTo(taker);
+    await waitUntil(() => taker.bytes.length === 2, { what: "the second byte" });
+    assert.equal(await isPending(taker.over), true);
+    pair.server.giveTo(taker);
     await taker.over;
+    assert.equal(taker.cause, undefined);
     assert.deepEqual(taker.bytes, Uint8Array.of(1, 2));
   },
 );
 
 Deno.test.each(TRANSPORTS)(
-  "readAll() of %s tells what its taker has thrown, and gives it no more",
+  "giveTo() of %s tells what its taker has thrown, and gives it no more",
   async (transport) => {
     using pair = await streamsOf(transport);
     const fault = new Error("no more of this");
     const taker = new RecordingTaker(() => {
       throw fault;
     });
-    pair.server.readAll(taker);
+    pair.server.giveTo(taker);
     await pair.client.write(Uint8Array.of(1));
     await taker.over;
     assert.equal(taker.cause, fault);
@@ -61,37 +61,28 @@ Deno.test.each(TRANSPORTS)(
   },
 );
 
-Deno.test.each(TRANSPORTS)(
-  "readAll() of %s tells that what its taker waited for has failed",
-  async (transport) => {
-    using pair = await streamsOf(transport);
-    const fault = new Error("it did not go on");
-    const taker = new RecordingTaker(() => Promise.reject(fault));
-    pair.server.readAll(taker);
-    await pair.client.write(Uint8Array.of(1));
-    await taker.over;
-    assert.equal(taker.cause, fault);
-  },
-);
-
-Deno.test.each(TRANSPORTS)("readAll() of %s tells that it was let go", async (transport) => {
+Deno.test.each(TRANSPORTS)("giveTo() of %s tells that it was let go", async (transport) => {
   using pair = await streamsOf(transport);
-  const taker = new RecordingTaker(() => null);
-  pair.server.readAll(taker);
+  const taker = new RecordingTaker(() => true);
+  pair.server.giveTo(taker);
   pair.server.destroy();
   await taker.over;
   assert.ok(taker.cause instanceof StreamBroken);
 });
 
-async function streamsOf(transport: "memory" | "socket" | "conn"): Promise<SocketPair<ByteStream>> {
-  if (transport !== "memory") return await pairOf(transport);
-  const [client, server] = memoryPair();
-  return { client, server, [Symbol.dispose]: () => server.destroy() };
-}
+Deno.test.each(TRANSPORTS)("giveTo() of %s tells that it was let go before", async (transport) => {
+  using pair = await streamsOf(transport);
+  pair.server.destroy();
+  const taker = new RecordingTaker(() => true);
+  pair.server.giveTo(taker);
+  await taker.over;
+  assert.ok(taker.cause instanceof StreamBroken);
+  assert.equal(taker.ends, 1);
+});
 
 /** Keeps what it is given. */
 class RecordingTaker implements ChunkTaker {
-  readonly #answer: () => Promise<void> | null;
+  readonly #answer: () => boolean;
   readonly #over = Promise.withResolvers<void>();
   /** Settles when it has been told that nothing more comes. */
   readonly over = this.#over.promise;
@@ -101,11 +92,11 @@ class RecordingTaker implements ChunkTaker {
   /** How often it was told. */
   ends = 0;
 
-  constructor(answer: () => Promise<void> | null) {
+  constructor(answer: () => boolean) {
     this.#answer = answer;
   }
 
-  take(chunk: Uint8Array): Promise<void> | null {
+  take(chunk: Uint8Array): boolean {
     this.bytes = new Uint8Array(concat(this.bytes, chunk));
     return this.#answer();
   }
