@@ -1,0 +1,87 @@
+import { Sent } from "../stream/sent.ts";
+import type { Cancelling } from "./cancelling.ts";
+import type { Departure } from "./departure.ts";
+import { Direction } from "./direction.ts";
+import { ignoreBroken } from "./ending.ts";
+
+/** From the client to the backend: what it asks waits for a cancel on its way, and is held back when the session is to end. */
+export class FromClient extends Direction {
+  override take(chunk: Uint8Array): boolean {
+    const { ending, departure, cancelling } = this.exchange;
+    // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
+    // our last words on their way.
+    if (ending !== null) return true;
+    if (departure?.isHoldingBack) return this.#wait(this.#passWhatIsNeeded(chunk, departure));
+    if (!this.walkOver(chunk)) return true;
+    if (cancelling?.isDelivering) return this.#wait(this.#passBehind(cancelling, chunk));
+    const takesMore = this.pass(chunk);
+    if (takesMore && departure !== null) departure.check();
+    return takesMore;
+  }
+
+  override sent(): void {
+    this.exchange.departure?.check();
+    this.goOn();
+  }
+
+  override message(type: number): void {
+    this.exchange.activity.frontendMessage(type);
+  }
+
+  override ended(): void {
+    const ending = this.exchange.end();
+    ending.clientEnded();
+    void this.exchange.closed(ending);
+  }
+
+  override broke(cause: unknown): void {
+    const ending = this.exchange.end();
+    ending.clientGone(cause);
+    void this.exchange.closed(ending);
+  }
+
+  /** Takes no more until something is done. */
+  #wait(passing: Promise<void>): false {
+    passing.then(() => this.goOn(), (cause) => this.broke(cause));
+    return false;
+  }
+
+  async #passBehind(cancelling: Cancelling, chunk: Uint8Array): Promise<void> {
+    await cancelling.untilDelivered();
+    if (this.exchange.ending !== null) return;
+    await this.#passAndWait(chunk);
+    this.exchange.departure?.check();
+  }
+
+  /** Passes on of a chunk what finishes what is under way. The rest waits, and no more is read, until that needs it too. */
+  async #passWhatIsNeeded(chunk: Uint8Array, departure: Departure): Promise<void> {
+    for (let rest = chunk; rest.length > 0;) {
+      await departure.untilNeeded();
+      await this.exchange.cancelling?.untilDelivered();
+      if (this.exchange.ending !== null) return;
+      const needed = rest.subarray(0, this.#walkOverNeeded(rest));
+      rest = rest.subarray(needed.length);
+      await this.#passAndWait(needed);
+      departure.check();
+    }
+  }
+
+  /** How many bytes of a chunk are needed; none when a header in them makes no sense, which ends this session. */
+  #walkOverNeeded(chunk: Uint8Array): number {
+    let at = 0;
+    try {
+      while (at < chunk.length && this.exchange.activity.needsClient) {
+        at += this.walk.walkMessage(chunk.subarray(at));
+      }
+      return at;
+    } catch (error) {
+      this.exchange.end().fail(error);
+      return 0;
+    }
+  }
+
+  async #passAndWait(bytes: Uint8Array): Promise<void> {
+    const sent = new Sent();
+    if (!this.pass(bytes, sent)) await sent.over.catch(ignoreBroken);
+  }
+}
