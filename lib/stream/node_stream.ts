@@ -185,9 +185,8 @@ export class NodeStream implements ByteStream, SocketOwner {
 
   #give(chunk: Uint8Array, taker: ChunkTaker): void {
     try {
-      if (taker.take(chunk)) return;
-      this.#isTakerBusy = true;
-      this.#pause();
+      // It is not paused: an answer mostly comes first, and what comes before is kept as what was not read.
+      this.#isTakerBusy = !taker.take(chunk);
     } catch (error) {
       this.#leaveTaker()?.broke(error);
     }
