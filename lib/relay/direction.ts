@@ -39,9 +39,21 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
   abstract ended(): void;
   abstract broke(cause: unknown): void;
   abstract message(type: number, firstByte: number): void;
-  abstract sent(broken?: StreamBroken): void;
 
-  /** Takes more, where it has taken no more. */
+  sent(broken?: StreamBroken): void {
+    try {
+      this.passed(broken);
+    } catch (error) {
+      // Thrown into an event of a socket it would end the program, and not this session alone.
+      this.exchange.beginEnding().fail(error);
+    }
+    this.goOn();
+  }
+
+  /** What was passed has left, or it was in vain. */
+  protected abstract passed(broken?: StreamBroken): void;
+
+  /** Asks for more, after a `take` that took no more. */
   protected goOn(): void {
     this.#from.giveTo(this);
   }
@@ -58,7 +70,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
       this.walk.walk(chunk);
       return true;
     } catch (error) {
-      this.exchange.end().fail(error);
+      this.exchange.beginEnding().fail(error);
       return false;
     }
   }

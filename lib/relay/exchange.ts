@@ -5,7 +5,7 @@ import type { Departure } from "./departure.ts";
 import { Ending } from "./ending.ts";
 import { FromBackend } from "./from_backend.ts";
 import { FromClient } from "./from_client.ts";
-import type { RelayOptions, RelayOwner } from "./relay.ts";
+import type { ReadAhead, RelayOwner } from "./relay.ts";
 
 /** A session under way: its two ends, its two directions, and what these have to know of each other. */
 export class Exchange {
@@ -34,10 +34,7 @@ export class Exchange {
   }
 
   /** Carries until both ends are closed, as far as they can be, and then tells `owner`. */
-  begin(
-    owner: RelayOwner,
-    { fromClient, fromBackend }: Pick<RelayOptions, "fromClient" | "fromBackend">,
-  ): void {
+  begin(owner: RelayOwner, { fromClient, fromBackend }: ReadAhead): void {
     this.#owner = owner;
     this.fromClient.begin(fromClient);
     this.fromBackend.begin(fromBackend);
@@ -49,13 +46,13 @@ export class Exchange {
     this.#backend.destroy();
   }
 
-  /** Its end, once that has begun, whoever has begun it. */
+  /** Its end; `null` until somebody has begun it. */
   get ending(): Ending | null {
     return this.#ending;
   }
 
-  /** Its end, which begins with this. */
-  end(): Ending {
+  /** Its end, which begins now if it has not before. */
+  beginEnding(): Ending {
     if (this.#ending !== null) return this.#ending;
     this.departure?.[Symbol.dispose]();
     return this.#ending = new Ending({
@@ -81,12 +78,12 @@ export class Exchange {
     });
   }
 
-  /** Its cancels, if there was any. */
+  /** Its cancels; `null` while there was none. */
   get cancelling(): Cancelling | null {
     return this.#cancelling;
   }
 
-  /** Its cancels, where there is one. */
+  /** Its cancels, for one more. */
   cancels(): Cancelling {
     return this.#cancelling ??= new Cancelling(this.activity, this.#canceller);
   }

@@ -31,12 +31,11 @@ export class FromBackend extends Direction {
     return takesMore;
   }
 
-  override sent(broken?: StreamBroken): void {
+  protected override passed(broken?: StreamBroken): void {
     // While the backend takes nothing, the client is not read: then only this shows that it is gone.
-    if (broken !== undefined) this.exchange.end().clientGone(broken);
+    if (broken !== undefined) this.exchange.beginEnding().clientGone(broken);
     this.#isDelivering = false;
     this.exchange.departure?.check();
-    this.goOn();
   }
 
   override message(type: number, firstByte: number): void {
@@ -48,7 +47,7 @@ export class FromBackend extends Direction {
   }
 
   override broke(cause: unknown): void {
-    const ending = this.exchange.end();
+    const ending = this.exchange.beginEnding();
     ending.backendGone(cause);
     void this.exchange.closed(ending);
   }
@@ -60,7 +59,7 @@ export class FromBackend extends Direction {
       if (told !== chunk) this.#notice = null;
       return told;
     } catch (error) {
-      this.exchange.end().fail(error);
+      this.exchange.beginEnding().fail(error);
       return null;
     }
   }

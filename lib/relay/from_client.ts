@@ -19,9 +19,9 @@ export class FromClient extends Direction {
     return takesMore;
   }
 
-  override sent(): void {
+  protected override passed(): void {
+    // That the backend is gone shows where it is read.
     this.exchange.departure?.check();
-    this.goOn();
   }
 
   override message(type: number): void {
@@ -29,13 +29,13 @@ export class FromClient extends Direction {
   }
 
   override ended(): void {
-    const ending = this.exchange.end();
+    const ending = this.exchange.beginEnding();
     ending.clientEnded();
     void this.exchange.closed(ending);
   }
 
   override broke(cause: unknown): void {
-    const ending = this.exchange.end();
+    const ending = this.exchange.beginEnding();
     ending.clientGone(cause);
     void this.exchange.closed(ending);
   }
@@ -75,7 +75,7 @@ export class FromClient extends Direction {
       }
       return at;
     } catch (error) {
-      this.exchange.end().fail(error);
+      this.exchange.beginEnding().fail(error);
       return 0;
     }
   }

@@ -26,12 +26,16 @@ export interface RelayOwner {
   carried(result: RelayResult): void;
 }
 
-/** What a relay begins with. */
-export interface RelayOptions {
-  /** What the client sent ahead, behind its last login message. */
+/** What was read ahead of a relay. */
+export interface ReadAhead {
+  /** What the client sent behind its last login message. */
   readonly fromClient: Uint8Array;
   /** What the backend sent behind its ReadyForQuery. */
   readonly fromBackend: Uint8Array;
+}
+
+/** What a relay begins with. */
+export interface RelayOptions extends ReadAhead {
   readonly canceller: Canceller;
   /** As {@link PATIENCE_MS}, its default. */
   readonly patienceMs?: number;
@@ -48,7 +52,7 @@ export class Relay implements Disposable {
   readonly #exchange: Exchange;
   readonly #patienceMs: number | undefined;
   /** What was read ahead, until it runs. */
-  #ahead: Pick<RelayOptions, "fromClient" | "fromBackend">;
+  #ahead: ReadAhead;
 
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
     this.#client = client;
@@ -87,7 +91,7 @@ export class Relay implements Disposable {
     const { ending, isDone, fromClient } = this.#exchange;
     if (ending !== null) return false;
     const isAtRest = isDone && fromClient.walk.isBetweenMessages;
-    this.#exchange.end().cut(error, { isAtRest });
+    this.#exchange.beginEnding().cut(error, { isAtRest });
     return !isAtRest;
   }
 
@@ -106,7 +110,7 @@ export class Relay implements Disposable {
       isDone: () => exchange.isDone,
       isAwaitingRest: () => !exchange.fromClient.walk.isBetweenMessages,
       needsClient: () => exchange.activity.needsClient,
-      leave: () => exchange.end().depart(error),
+      leave: () => exchange.beginEnding().depart(error),
     }, this.#patienceMs);
     exchange.departure.check();
   }
@@ -132,4 +136,4 @@ export class Relay implements Disposable {
   }
 }
 
-const NOTHING = { fromClient: new Uint8Array(0), fromBackend: new Uint8Array(0) };
+const NOTHING: ReadAhead = { fromClient: new Uint8Array(0), fromBackend: new Uint8Array(0) };

@@ -36,7 +36,10 @@ export class StreamBroken extends Error {
 
 /** Who takes chunks of a stream as they come. */
 export interface ChunkTaker {
-  /** Takes one; whether it takes more. */
+  /**
+   * Takes one; whether it takes more. If not, nothing more is told, not even the end, until it is given more by another
+   * `giveTo`, which comes once this has returned.
+   */
   take(chunk: Uint8Array): boolean;
   /** The peer has sent its last byte. */
   ended(): void;
@@ -46,7 +49,7 @@ export interface ChunkTaker {
 
 /** Who sends by a stream. */
 export interface Sender {
-  /** It takes more, or it broke. */
+  /** It takes more, or it broke: told once, after `send` has returned, maybe in the middle of an event of its socket. */
   sent(broken?: StreamBroken): void;
 }
 
@@ -64,7 +67,7 @@ export interface ByteStream extends Disposable {
   /** `null` outside TLS. */
   readonly tls: TlsDetails | null;
 
-  /** A chunk read is good only until the next `read`: the stream reads into the same buffer again. */
+  /** A chunk is good only until the next `read` or `giveTo`: the stream reads into the same buffer again. */
   readonly lendsChunks: boolean;
   /** What is written may still be needed when `write` has settled. */
   readonly keepsChunks: boolean;

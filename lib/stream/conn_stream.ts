@@ -18,7 +18,7 @@ const SMALL_READS_TO_SHRINK = 64;
 /**
  * A {@link ByteStream} over a connection of Deno's own: the cheapest there is, for what is never inside TLS.
  *
- * It reads into one buffer again and again, so a chunk is good only until the next `read`.
+ * It reads into one buffer again and again, so a chunk is good only until the next is asked for.
  */
 export class ConnStream implements ByteStream {
   peer: PeerAddress;

@@ -185,7 +185,7 @@ export class NodeStream implements ByteStream, SocketOwner {
 
   #give(chunk: Uint8Array, taker: ChunkTaker): void {
     try {
-      // It is not paused: an answer mostly comes first, and what comes before is kept as what was not read.
+      // It is not paused: an answer mostly comes first, and what comes before that, one read at most, is kept.
       this.#isTakerBusy = !taker.take(chunk);
     } catch (error) {
       this.#leaveTaker()?.broke(error);

@@ -83,11 +83,17 @@ Deno.test.each<[string, Step[]]>([
   assert.equal((await scene.result).how, "ended_by_policy");
 });
 
-Deno.test("endWhenIdle() waits for a client that has not taken its answer, however long that is", async () => {
+const LONG_ANSWER = message("D", "x".repeat(100_000));
+
+Deno.test.each<[string, Uint8Array[]]>([
+  ["one chunk", [concat(LONG_ANSWER, READY)]],
+  ["two", [LONG_ANSWER, READY]],
+])("endWhenIdle() waits for a client that has not taken its answer, which came in %s", async (_, answer) => {
   const scene = new Scene();
   await scene.askQuery();
-  const answer = message("D", "x".repeat(100_000));
-  const answering = scene.backend.write(answer).then(() => scene.backend.write(READY));
+  const answering = (async () => {
+    for (const chunk of answer) await scene.backend.write(chunk);
+  })();
   scene.relay.endWhenIdle(ENDED);
   let isTerminated = false;
   const termination = scene.backend.read().then(() => isTerminated = true);
@@ -97,7 +103,7 @@ Deno.test("endWhenIdle() waits for a client that has not taken its answer, howev
   await answering;
   await termination;
   assert.deepEqual(received.map(({ type }) => type), ["D", "Z", "E"]);
-  assert.equal(received[0].length, answer.length);
+  assert.equal(received[0].length, LONG_ANSWER.length);
   await scene.client.end();
   await scene.backend.end();
   await scene.result;
