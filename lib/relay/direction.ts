@@ -6,7 +6,7 @@ import { HeaderWalk, type MessageListener } from "./header_walk.ts";
 export abstract class Direction implements ChunkTaker, Sender, MessageListener {
   readonly walk: HeaderWalk;
   protected readonly exchange: Exchange;
-  readonly #from: ByteStream;
+  protected readonly from: ByteStream;
   readonly #to: ByteStream;
   /** A chunk that is only lent cannot be given to an end that keeps it. */
   readonly #mustCopy: boolean;
@@ -14,7 +14,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
 
   constructor(exchange: Exchange, { from, to }: { readonly from: ByteStream; readonly to: ByteStream }) {
     this.exchange = exchange;
-    this.#from = from;
+    this.from = from;
     this.#to = to;
     this.#mustCopy = from.lendsChunks && to.keepsChunks;
     this.walk = new HeaderWalk(this);
@@ -55,7 +55,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
 
   /** Asks for more, after a `take` that took no more. */
   protected goOn(): void {
-    this.#from.giveTo(this);
+    this.from.giveTo(this);
   }
 
   /** Sends bytes on, for `sender`; whether it takes more. */

@@ -55,6 +55,7 @@ export class Exchange {
   beginEnding(): Ending {
     if (this.#ending !== null) return this.#ending;
     this.departure?.[Symbol.dispose]();
+    this.fromClient[Symbol.dispose]();
     return this.#ending = new Ending({
       client: this.#client,
       backend: this.#backend,

@@ -1,27 +1,23 @@
+import { StreamBroken } from "../stream/byte_stream.ts";
 import { Sent } from "../stream/sent.ts";
 import type { Cancelling } from "./cancelling.ts";
 import type { Departure } from "./departure.ts";
 import { Direction } from "./direction.ts";
 import { ignoreBroken } from "./ending.ts";
 
-/** From the client to the backend: what it asks waits for a cancel on its way, and is held back when the session is to end. */
-export class FromClient extends Direction {
-  override take(chunk: Uint8Array): boolean {
-    const { ending, departure, cancelling } = this.exchange;
-    // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
-    // our last words on their way.
-    if (ending !== null) return true;
-    if (departure?.isHoldingBack) return this.#wait(this.#passWhatIsNeeded(chunk, departure));
-    if (!this.walkOver(chunk)) return true;
-    if (cancelling?.isDelivering) return this.#wait(this.#passBehind(cancelling, chunk));
-    const takesMore = this.pass(chunk);
-    if (takesMore && departure !== null) departure.check();
-    return takesMore;
-  }
+/** How often a client is looked for that is not read, in milliseconds. */
+const LOOK_MS = 1_000;
 
-  protected override passed(): void {
-    // That the backend is gone shows where it is read.
-    this.exchange.departure?.check();
+/** From the client to the backend: what it asks waits for a cancel on its way, and is held back when the session is to end. */
+export class FromClient extends Direction implements Disposable {
+  /** More of the client is not asked for yet. */
+  #isHeldUp = false;
+  #look: ReturnType<typeof setTimeout> | undefined;
+
+  override take(chunk: Uint8Array): boolean {
+    this.#isHeldUp = !this.#take(chunk);
+    if (this.#isHeldUp) this.#look ??= setTimeout(() => this.#lookForClient(), LOOK_MS);
+    return !this.#isHeldUp;
   }
 
   override message(type: number): void {
@@ -38,6 +34,45 @@ export class FromClient extends Direction {
     const ending = this.exchange.beginEnding();
     ending.clientGone(cause);
     void this.exchange.closed(ending);
+  }
+
+  /** Looks for the client no more. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#look);
+  }
+
+  protected override passed(): void {
+    // That the backend is gone shows where it is read.
+    this.exchange.departure?.check();
+  }
+
+  protected override goOn(): void {
+    this.#isHeldUp = false;
+    super.goOn();
+  }
+
+  #take(chunk: Uint8Array): boolean {
+    const { ending, departure, cancelling } = this.exchange;
+    // Once the session is over, bytes are read only because a close with bytes unread would reset the connection, and lose
+    // our last words on their way.
+    if (ending !== null) return true;
+    if (departure?.isHoldingBack) return this.#wait(this.#passWhatIsNeeded(chunk, departure));
+    if (!this.walkOver(chunk)) return true;
+    if (cancelling?.isDelivering) return this.#wait(this.#passBehind(cancelling, chunk));
+    const takesMore = this.pass(chunk);
+    if (takesMore && departure !== null) departure.check();
+    return takesMore;
+  }
+
+  /**
+   * While a client is not read its death shows nowhere, and what it has left running may hold locks. A reset is found so; an
+   * end that comes behind bytes that wait is not, until TCP gives the connection up.
+   */
+  async #lookForClient(): Promise<void> {
+    this.#look = undefined;
+    if (!this.#isHeldUp) return;
+    if (await this.from.isBroken()) this.exchange.beginEnding().clientGone(new StreamBroken());
+    else if (this.exchange.ending === null) this.#look ??= setTimeout(() => this.#lookForClient(), LOOK_MS);
   }
 
   /** Takes no more until something is done. */

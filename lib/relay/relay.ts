@@ -45,8 +45,7 @@ export interface RelayOptions extends ReadAhead {
  * Carries bytes both ways. Chunks go on as they came; only the headers in them are looked at.
  *
  * Either end's death ends the other: a backend that dies between two messages is announced to the client as FATAL 08006, a
- * client that dies in a query has the query cancelled, so that it leaves no lock behind. That it died shows where it is read:
- * one that has sent megabytes to a backend that takes none of them is not, until there is room again.
+ * client that dies in a query has the query cancelled, so that it leaves no lock behind.
  */
 export class Relay implements Disposable {
   readonly #client: ByteStream;

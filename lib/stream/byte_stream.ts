@@ -99,6 +99,9 @@ export interface ByteStream extends Disposable {
   /** Sends what is queued, then our end: the peer may still send. Settles when all of it has left, or the stream is gone. */
   end(): Promise<void>;
 
+  /** Whether the peer has reset the connection, or TCP has given it up: for who does not read, and would not see it. */
+  isBroken(): Promise<boolean>;
+
   /** Lets go at once, both ways; a `read` or `write` under way fails. */
   destroy(): void;
 }

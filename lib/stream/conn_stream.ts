@@ -82,6 +82,18 @@ export class ConnStream implements ByteStream {
     }
   }
 
+  async isBroken(): Promise<boolean> {
+    // What is being sent fails by itself.
+    if (this.#sender !== null) return false;
+    try {
+      // Nothing leaves by it, and a connection that is gone says so.
+      await this.#conn.write(NOTHING);
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
   destroy(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

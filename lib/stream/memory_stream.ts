@@ -54,6 +54,10 @@ class MemoryStream implements ByteStream {
     return Promise.resolve();
   }
 
+  isBroken(): Promise<boolean> {
+    return Promise.resolve(this.#outgoing.isBroken);
+  }
+
   destroy(): void {
     this.#incoming.break();
     this.#outgoing.break();
@@ -104,6 +108,10 @@ class Pipe {
       await this.#changed.promise;
       if (this.#isBroken) throw new StreamBroken();
     }
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   end(): void {

@@ -138,6 +138,11 @@ export class NodeStream implements ByteStream, SocketOwner {
     });
   }
 
+  isBroken(): Promise<boolean> {
+    const handle = handleOf(this.#carrier ?? this.#socket);
+    return Promise.resolve(handle === null || (handle.getpeername?.({}) ?? 0) !== 0);
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
@@ -271,10 +276,12 @@ export function upgradable(stream: ByteStream): NodeStream {
   throw new TypeError("only a stream over node:net can go on inside TLS");
 }
 
-/** Reading at the socket itself, which `node:net` has no public word for. */
+/** The socket itself: `node:net` has no public words for these. */
 interface SocketHandle {
   readStart(): void;
   readStop(): void;
+  /** 0, or an error: that it is connected no more. Sockets of Unix have none. */
+  getpeername?(address: object): number;
 }
 
 /** `null` when the socket is closed. */

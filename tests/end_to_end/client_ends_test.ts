@@ -9,6 +9,7 @@ import {
   typed,
 } from "../support/raw_messages.ts";
 import { waitUntil } from "../support/wait_until.ts";
+import { isPending } from "../stream/pending.ts";
 import { askOne, ClientScene, messagesIn, type RawSession, typesOf } from "./client_scene.ts";
 
 /** What 'within a second' means on a machine that runs other tests at the same time, in milliseconds. */
@@ -83,6 +84,19 @@ for (const [way, vanish] of Object.entries(WAYS_TO_VANISH)) {
     assertSoon(await scene.isGone(session.backendPid));
   });
 }
+
+Deno.test("S3 a client that vanishes with RST behind more than its backend takes leaves no lock", async () => {
+  await using session = await scene.rawSession();
+  await askOne(session.connection, "begin; lock table ledger; select 1");
+  await session.connection.send(query("select pg_sleep(60)"));
+  await scene.isRunning(session.backendPid, "pg_sleep(60)");
+  const long = query(`select '${"x".repeat(1 << 20)}'`);
+  while (!await isPending(session.connection.send(long)));
+  session.reset();
+  // It is not read now, and looked for once a second.
+  assertSoon(await scene.isGone(session.backendPid) - 1_000);
+  await assertUnlocked();
+});
 
 Deno.test("a client that closes its end behind a query gets the answer", async () => {
   await using session = await scene.rawSession();

@@ -51,6 +51,12 @@ export async function streamsOf(transport: typeof TRANSPORTS[number][0]): Promis
   return { client, server, [Symbol.dispose]: () => server.destroy() };
 }
 
+/** Has the end that dialled reset its connection, by leaving with bytes unread; it must not read. */
+export async function resetBy({ client, server }: SocketPair<ByteStream>): Promise<void> {
+  await server.write(Uint8Array.of(1));
+  client.destroy();
+}
+
 /** All that a stream gives until its peer ends. */
 export async function readToEnd(stream: ByteStream): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
