@@ -7,7 +7,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
   readonly walk: HeaderWalk;
   protected readonly exchange: Exchange;
   protected readonly from: ByteStream;
-  readonly #to: ByteStream;
+  protected readonly to: ByteStream;
   /** A chunk that is only lent cannot be given to an end that keeps it. */
   readonly #mustCopy: boolean;
   #bytes = 0;
@@ -15,7 +15,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
   constructor(exchange: Exchange, { from, to }: { readonly from: ByteStream; readonly to: ByteStream }) {
     this.exchange = exchange;
     this.from = from;
-    this.#to = to;
+    this.to = to;
     this.#mustCopy = from.lendsChunks && to.keepsChunks;
     this.walk = new HeaderWalk(this);
   }
@@ -61,7 +61,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
   /** Sends bytes on, for `sender`; whether it takes more. */
   protected pass(bytes: Uint8Array, sender: Sender = this): boolean {
     this.#bytes += bytes.length;
-    return this.#to.send(this.#mustCopy ? bytes.slice() : bytes, sender);
+    return this.to.send(this.#mustCopy ? bytes.slice() : bytes, sender);
   }
 
   /** Looks at the headers in a chunk; false when they make no sense, which ends this session and no other. */

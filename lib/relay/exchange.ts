@@ -66,9 +66,10 @@ export class Exchange {
     });
   }
 
-  /** One of the two ends is closed, which was told to `ending`. */
-  async closed(ending: Ending): Promise<void> {
+  /** One of the two ends is closed, which its end has been told. */
+  async closed(): Promise<void> {
     if (--this.#open > 0) return;
+    const ending = this.beginEnding();
     await ending.isOver();
     this.#owner?.carried({
       how: ending.how ?? "failed",

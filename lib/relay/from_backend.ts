@@ -1,5 +1,6 @@
 import type { StreamBroken } from "../stream/byte_stream.ts";
 import { Direction } from "./direction.ts";
+import { ignoreBroken } from "./ending.ts";
 import { insertBetweenMessages } from "./insertion.ts";
 
 /** From the backend to the client, who may be told something in between. */
@@ -13,9 +14,10 @@ export class FromBackend extends Direction {
     return this.#isDelivering;
   }
 
-  /** Puts a message between two others as soon as there is room, in place of one that still waits for that. */
-  insert(notice: Uint8Array): void {
-    this.#notice = notice;
+  /** Tells the client something between two messages: now, or as soon as there is room, in place of what still waits for that. */
+  tell(notice: Uint8Array): void {
+    if (this.walk.isBetweenMessages) this.to.write(notice).catch(ignoreBroken);
+    else this.#notice = notice;
   }
 
   override take(chunk: Uint8Array): boolean {
@@ -47,9 +49,8 @@ export class FromBackend extends Direction {
   }
 
   override broke(cause: unknown): void {
-    const ending = this.exchange.beginEnding();
-    ending.backendGone(cause);
-    void this.exchange.closed(ending);
+    this.exchange.beginEnding().backendGone(cause);
+    void this.exchange.closed();
   }
 
   /** Looks at the headers in a chunk, and puts the notice in between if there is room; `null` when they make no sense. */

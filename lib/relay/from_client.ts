@@ -16,7 +16,7 @@ export class FromClient extends Direction implements Disposable {
 
   override take(chunk: Uint8Array): boolean {
     this.#isHeldUp = !this.#take(chunk);
-    if (this.#isHeldUp) this.#look ??= setTimeout(() => this.#lookForClient(), LOOK_MS);
+    if (this.#isHeldUp) this.#lookLater();
     return !this.#isHeldUp;
   }
 
@@ -25,15 +25,13 @@ export class FromClient extends Direction implements Disposable {
   }
 
   override ended(): void {
-    const ending = this.exchange.beginEnding();
-    ending.clientEnded();
-    void this.exchange.closed(ending);
+    this.exchange.beginEnding().clientEnded();
+    void this.exchange.closed();
   }
 
   override broke(cause: unknown): void {
-    const ending = this.exchange.beginEnding();
-    ending.clientGone(cause);
-    void this.exchange.closed(ending);
+    this.exchange.beginEnding().clientGone(cause);
+    void this.exchange.closed();
   }
 
   /** Looks for the client no more. */
@@ -72,7 +70,11 @@ export class FromClient extends Direction implements Disposable {
     this.#look = undefined;
     if (!this.#isHeldUp) return;
     if (await this.from.isBroken()) this.exchange.beginEnding().clientGone(new StreamBroken());
-    else if (this.exchange.ending === null) this.#look ??= setTimeout(() => this.#lookForClient(), LOOK_MS);
+    else if (this.exchange.ending === null) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#look ??= setTimeout(() => this.#lookForClient(), LOOK_MS);
   }
 
   /** Takes no more until something is done. */

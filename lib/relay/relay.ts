@@ -6,7 +6,7 @@ import type { ByteStream } from "../stream/byte_stream.ts";
 import type { Activity } from "./activity.ts";
 import type { Canceller } from "./cancelling.ts";
 import { Departure } from "./departure.ts";
-import { ignoreBroken, type RelayEnding } from "./ending.ts";
+import type { RelayEnding } from "./ending.ts";
 import { Exchange } from "./exchange.ts";
 
 /** What is known of a session once it is over. */
@@ -48,14 +48,12 @@ export interface RelayOptions extends ReadAhead {
  * client that dies in a query has the query cancelled, so that it leaves no lock behind.
  */
 export class Relay implements Disposable {
-  readonly #client: ByteStream;
   readonly #exchange: Exchange;
   readonly #patienceMs: number | undefined;
   /** What was read ahead, until it runs. */
   #ahead: ReadAhead;
 
   constructor(client: ByteStream, backend: ByteStream, options: RelayOptions) {
-    this.#client = client;
     this.#exchange = new Exchange(client, backend, options.canceller);
     this.#patienceMs = options.patienceMs;
     this.#ahead = options;
@@ -120,10 +118,7 @@ export class Relay implements Disposable {
    * that is replaced by what is told later.
    */
   notify(message: Uint8Array): void {
-    const { ending, fromBackend } = this.#exchange;
-    if (ending !== null) return;
-    if (fromBackend.walk.isBetweenMessages) this.#client.write(message).catch(ignoreBroken);
-    else fromBackend.insert(message);
+    if (this.#exchange.ending === null) this.#exchange.fromBackend.tell(message);
   }
 
   /**
