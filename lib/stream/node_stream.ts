@@ -107,7 +107,14 @@ export class NodeStream implements ByteStream, SocketOwner {
   giveTo(taker: ChunkTaker): void {
     this.#taker = taker;
     this.#isTakerBusy = false;
-    this.#giveOn();
+    // What waits for it comes first, as far as it is taken.
+    while (this.#taker !== null && !this.#isTakerBusy) {
+      const chunk = this.#takeUnread();
+      if (chunk !== undefined) this.#give(chunk, this.#taker);
+      else if (this.#hasEnded) this.#leaveTaker()?.ended();
+      else if (this.#isClosed) this.#leaveTaker()?.broke(new StreamBroken(this.#error));
+      else return void (this.#socket.isPaused() && this.#resume());
+    }
   }
 
   write(bytes: Uint8Array): Promise<void> {
@@ -175,17 +182,6 @@ export class NodeStream implements ByteStream, SocketOwner {
   #resume(): void {
     this.#socket.resume();
     handleOf(this.#carrier)?.readStart();
-  }
-
-  /** Gives the taker what waits for it, as far as it takes it, and then lets more come. */
-  #giveOn(): void {
-    while (this.#taker !== null && !this.#isTakerBusy) {
-      const chunk = this.#takeUnread();
-      if (chunk !== undefined) this.#give(chunk, this.#taker);
-      else if (this.#hasEnded) this.#leaveTaker()?.ended();
-      else if (this.#isClosed) this.#leaveTaker()?.broke(new StreamBroken(this.#error));
-      else return void (this.#socket.isPaused() && this.#resume());
-    }
   }
 
   #give(chunk: Uint8Array, taker: ChunkTaker): void {
