@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { waitUntil } from "../support/wait_until.ts";
 import { isPending } from "./pending.ts";
-import { resetBy, streamsOf, TRANSPORTS } from "./sockets.ts";
-
-/** More than the buffers of two sockets take. */
-const MUCH = 64 << 20;
+import { MUCH, resetBy, streamsOf, TRANSPORTS } from "./sockets.ts";
 
 Deno.test.each(TRANSPORTS)("isBroken() of %s tells of a reset that nobody has read", async (transport) => {
   using pair = await streamsOf(transport);

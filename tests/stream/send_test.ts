@@ -2,10 +2,7 @@ import assert from "node:assert/strict";
 import { type ByteStream, StreamBroken } from "../../lib/stream/byte_stream.ts";
 import { Sent } from "../../lib/stream/sent.ts";
 import { isPending } from "./pending.ts";
-import { readToEnd, streamsOf, TRANSPORTS } from "./sockets.ts";
-
-/** More than the buffers of two sockets take. */
-const MUCH = 64 << 20;
+import { MUCH, readToEnd, streamsOf, TRANSPORTS } from "./sockets.ts";
 
 Deno.test.each(TRANSPORTS)(
   "send() of %s tells who could send no more once it takes more, each one time",

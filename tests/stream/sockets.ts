@@ -41,6 +41,9 @@ export async function pairOf(transport: "socket" | "conn"): Promise<SocketPair<B
   };
 }
 
+/** More than the buffers of two sockets take, in bytes. */
+export const MUCH = 64 << 20;
+
 /** Two streams of each kind that this house has. */
 export const TRANSPORTS = [["memory"], ["socket"], ["conn"]] as const;
 
