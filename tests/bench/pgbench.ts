@@ -74,18 +74,17 @@ export async function pgbench(
   run: PgbenchRun,
 ): Promise<PgbenchResult> {
   const isTimed = run.clients === 1 && !run.connectsEachTime;
+  const logPrefix = isTimed ? LOG_PREFIX : undefined;
   const postmaster = await postmasterOf(stage);
   const backends = await countChildren(postmaster);
   const before = await used(postmaster, entrance);
   const startedMs = performance.now();
-  const text = await runPgbench(stage, entrance, { ...run, isLogged: isTimed });
+  const text = textOf(entrance, await pgbenchCommand(stage, entrance, { ...run, logPrefix }).output());
   const elapsedMicros = (performance.now() - startedMs) * 1000;
   await untilBackendsEnd(postmaster, backends);
   const after = await used(postmaster, entrance);
-  const transactions = Number(/actually processed: (\d+)/.exec(text)?.[1] ?? 0);
-  if (transactions === 0) throw new Error(`pgbench did nothing through ${entrance.name}: ${text}`);
+  const transactions = transactionsIn(entrance, text);
   const each = (of: keyof Used) => (after[of] - before[of]) / transactions;
-  const latencies = isTimed ? (await takeLog(stage)).map(({ micros }) => micros) : undefined;
   return {
     tps: Number(/^tps = ([\d.]+)/m.exec(text)![1]),
     transactions,
@@ -94,7 +93,7 @@ export async function pgbench(
     postgresMicros: each("postgres"),
     othersMicros: each("machine") - each("program") - each("client") - each("postgres"),
     busyCores: (after.machine - before.machine) / elapsedMicros,
-    latency: latencies && { medianMicros: quantile(latencies, 0.5), p99Micros: quantile(latencies, 0.99) },
+    latency: isTimed ? latencyIn(await takeLog(stage, LOG_PREFIX)) : undefined,
   };
 }
 
@@ -105,16 +104,18 @@ export async function logTransactions(
   { seconds }: { seconds: number },
 ): Promise<LoggedTransaction[]> {
   const run = { protocol: "prepared", clients: 1, until: { seconds } } as const;
-  await runPgbench(stage, entrance, { ...run, isLogged: true });
-  return await takeLog(stage);
+  const command = pgbenchCommand(stage, entrance, { ...run, logPrefix: LOG_PREFIX });
+  textOf(entrance, await command.output());
+  return await takeLog(stage, LOG_PREFIX);
 }
 
-async function runPgbench(
+/** pgbench, ready to run; with `logPrefix` it logs each transaction, for {@link takeLog}. */
+export function pgbenchCommand(
   { toolbox, directory }: Stage,
   entrance: PgbenchEntrance,
-  { protocol, clients, until, connectsEachTime, isLogged }: PgbenchRun & { readonly isLogged: boolean },
-): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(toolbox.get("pgbench")!, {
+  { protocol, clients, until, connectsEachTime, logPrefix }: PgbenchRun & { readonly logPrefix?: string },
+): Deno.Command {
+  return new Deno.Command(toolbox.get("pgbench")!, {
     args: [
       "--no-vacuum",
       "--select-only",
@@ -124,7 +125,7 @@ async function runPgbench(
       `--jobs=${connectsEachTime ? clients : 1}`,
       "seconds" in until ? `--time=${until.seconds}` : `--transactions=${until.transactions}`,
       ...(connectsEachTime ? ["--connect"] : []),
-      ...(isLogged ? ["--log", `--log-prefix=${directory}/${LOG_PREFIX}`] : []),
+      ...(logPrefix === undefined ? [] : ["--log", `--log-prefix=${directory}/${logPrefix}`]),
       ...(entrance.credentials.conninfo === undefined ? [] : [entrance.credentials.conninfo]),
     ],
     env: libpqEnvironment(entrance),
@@ -132,12 +133,38 @@ async function runPgbench(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  }).output();
+  });
+}
+
+/**
+ * What pgbench has printed.
+ *
+ * @throws {Error} when it has failed
+ */
+export function textOf(
+  { name }: Pick<PgbenchEntrance, "name">,
+  { success, stdout, stderr }: Deno.CommandOutput,
+): string {
   const text = new TextDecoder().decode(stdout);
-  if (!success) {
-    throw new Error(`pgbench failed through ${entrance.name}: ${text}${new TextDecoder().decode(stderr)}`);
-  }
-  return text;
+  if (success) return text;
+  throw new Error(`pgbench failed through ${name}: ${text}${new TextDecoder().decode(stderr)}`);
+}
+
+/**
+ * How many transactions pgbench says that it has made.
+ *
+ * @throws {Error} when that is none
+ */
+export function transactionsIn({ name }: Pick<PgbenchEntrance, "name">, text: string): number {
+  const transactions = Number(/actually processed: (\d+)/.exec(text)?.[1] ?? 0);
+  if (transactions === 0) throw new Error(`pgbench did nothing through ${name}: ${text}`);
+  return transactions;
+}
+
+/** What a transaction took, of all in a log. */
+export function latencyIn(log: readonly LoggedTransaction[]): PgbenchResult["latency"] {
+  const latencies = log.map(({ micros }) => micros);
+  return { medianMicros: quantile(latencies, 0.5), p99Micros: quantile(latencies, 0.99) };
 }
 
 /** Microseconds of processor time so far. */
@@ -172,10 +199,10 @@ async function used(postmaster: number, { programs }: PgbenchEntrance): Promise<
 const LOG_PREFIX = "transactions";
 
 /** Reads and removes what `--log` has written: a line a transaction, its time the third field, its end two others. */
-async function takeLog({ directory }: Stage): Promise<LoggedTransaction[]> {
+export async function takeLog({ directory }: Stage, logPrefix: string): Promise<LoggedTransaction[]> {
   const transactions: LoggedTransaction[] = [];
   for await (const { name } of Deno.readDir(directory)) {
-    if (!name.startsWith(`${LOG_PREFIX}.`)) continue;
+    if (!name.startsWith(`${logPrefix}.`)) continue;
     const path = `${directory}/${name}`;
     for (const line of (await Deno.readTextFile(path)).split("\n")) {
       if (line === "") continue;

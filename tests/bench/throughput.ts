@@ -3,7 +3,8 @@ import { carriers } from "./floors.ts";
 import { type Bench, PGBOUNCER, PROXY, PROXY_OF_TWO } from "./measure.ts";
 import { pgbench, type PgbenchResult } from "./pgbench.ts";
 import { cpuOf, disturbances, latencyColumns, latencyOf, pgbenchColumns, tpsOf } from "./pgbench_figures.ts";
-import { inRounds, named, type Series } from "./rounds.ts";
+import { pgbenchInTurns } from "./pgbench_in_turns.ts";
+import { named, type Series } from "./rounds.ts";
 import { differencesByRound, median, ratiosByRound } from "./statistics.ts";
 import { TARGETS } from "./targets.ts";
 import { tableOfTls } from "./tls_view.ts";
@@ -60,10 +61,8 @@ async function measureOver(transport: Transport, bench: Bench, cells: readonly C
       for (const cell of cells) {
         const isFull = cell.who === "everyone";
         const seconds = isFull ? effort.seconds : Math.ceil(effort.seconds / 2);
-        const series = await inRounds(all.filter((running) => isFull || isPrincipal(running)), {
-          rounds: effort.rounds,
-          run: (running) => pgbench(stage, running, { ...cell, until: { seconds } }),
-        });
+        const players = all.filter((running) => isFull || isPrincipal(running));
+        const series = await pgbenchInTurns(stage, players, { ...cell, rounds: effort.rounds, seconds });
         tell(bench, { cell, transport, series });
       }
     },
