@@ -221,7 +221,12 @@ export class Activity {
 
   /** Cut off only when half of them are over: each then costs the same, however many there are. */
   #forgetOver(): void {
-    if (this.#oldest * 2 >= this.#runs.length) this.#keep(this.#runs.slice(this.#oldest));
+    const { length } = this.#runs;
+    if (this.#oldest * 2 < length) return;
+    if (this.#oldest < length || length > 1) return this.#keep(this.#runs.slice(this.#oldest));
+    // Mostly there was one, and none is left: its array takes the next, and a query costs no array.
+    this.#runs.pop();
+    this.#oldest = 0;
   }
 
   #keep(runs: number[]): void {
