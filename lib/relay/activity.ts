@@ -223,7 +223,7 @@ export class Activity {
   #forgetOver(): void {
     const { length } = this.#runs;
     if (this.#oldest * 2 < length) return;
-    if (this.#oldest < length || length > 1) return this.#keep(this.#runs.slice(this.#oldest));
+    if (length > 1) return this.#keep(this.#runs.slice(this.#oldest));
     // Mostly there was one, and none is left: its array takes the next, and a query costs no array.
     this.#runs.pop();
     this.#oldest = 0;
