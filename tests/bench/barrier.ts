@@ -20,16 +20,28 @@ export class Barrier implements AsyncDisposable {
   /** Closes it. */
   static async close({ cluster: { socketDirectory, port } }: Stage): Promise<Barrier> {
     const client = new pg.Client({ host: socketDirectory, port, user: "postgres", database: "postgres" });
+    // What it fails by shows where it is asked; without a listener it would end the program as well.
+    client.on("error", () => {});
     await client.connect();
-    await client.query(`
-      CREATE POLICY barrier ON pgbench_accounts USING (pg_advisory_xact_lock_shared(${KEY}) IS NOT NULL);
-      ALTER TABLE pgbench_accounts ENABLE ROW LEVEL SECURITY;
-      SELECT pg_advisory_lock(${KEY});
-    `);
-    return new Barrier(client);
+    const barrier = new Barrier(client);
+    try {
+      await client.query(`
+        CREATE POLICY barrier ON pgbench_accounts USING (pg_advisory_xact_lock_shared(${KEY}) IS NOT NULL);
+        ALTER TABLE pgbench_accounts ENABLE ROW LEVEL SECURITY;
+        SELECT pg_advisory_lock(${KEY});
+      `);
+    } catch (error) {
+      await barrier[Symbol.asyncDispose]();
+      throw error;
+    }
+    return barrier;
   }
 
-  /** Settles when so many wait, with the process ids of their backends. */
+  /**
+   * Settles when so many wait, with the process ids of their backends.
+   *
+   * @throws {Error} when they do not all come
+   */
   async untilWaiting(count: number): Promise<number[]> {
     return await waitUntil(async () => {
       const { rows } = await this.#client.query(

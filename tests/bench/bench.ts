@@ -9,6 +9,7 @@ import { measureLogins } from "./logins.ts";
 import { measureLoginsByWay } from "./logins_by_way.ts";
 import { circumstances } from "./machine.ts";
 import type { Measure } from "./measure.ts";
+import { Player } from "./player.ts";
 import { Program } from "./program.ts";
 import { Report } from "./report.ts";
 import type { Effort } from "./rounds.ts";
@@ -76,11 +77,12 @@ async function bench({ quick, only, through, json, variant, ...given }: Options)
   }
 }
 
-/** Whatever ends the run ends what it has started: programs first, since what waits for them fails then. */
+/** Whatever ends the run ends what it has started: programs first, since what waits for them fails then, and before them who may be stopped. */
 function endBySignal(resources: AsyncDisposableStack): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
       globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());
+      await Player.endAll();
       await Program.endAll();
       await resources.disposeAsync();
       Deno.exit(130);
@@ -114,7 +116,7 @@ function measureNames(text: string): string[] {
 const program = new Command("bench")
   .description("Measures what the proxy costs, beside PgBouncer, haproxy, stunnel and a direct connection.")
   .option("--rounds <n>", "how often everything is measured, in turn (default: 5)", wholeNumber)
-  .option("--seconds <s>", "how long each run of pgbench takes (default: 2)", wholeNumber)
+  .option("--seconds <s>", "how long pgbench runs in a round (default: 2)", wholeNumber)
   .option("--sessions <n,…>", "numbers of idle sessions to open (default: 1000,5000)", wholeNumbers)
   .option("--logins <n>", "how many in a row, for growth (default: 10000)", wholeNumber)
   .option("--storm <n>", "how many log in at once, for scale (default: 500)", wholeNumber)

@@ -3,7 +3,7 @@ import type { Entrance, Transport } from "./contender.ts";
 import { busyMicros, countChildren, endedChildrenMicros } from "./machine.ts";
 import { usageOf } from "./program.ts";
 import { DATABASE, type Stage } from "./stage.ts";
-import { quantile } from "./statistics.ts";
+import { type Latency, latencyIn, type LoggedTransaction, takeLog } from "./pgbench_log.ts";
 
 /** How pgbench is run. */
 export interface PgbenchRun {
@@ -24,21 +24,14 @@ export interface PgbenchResult {
   readonly cpuMicros: number | undefined;
   /** Of pgbench, for each transaction. */
   readonly clientMicros: number;
-  /** Of the backends of PostgreSQL that ended with it, for each transaction. */
+  /** Of the backends of PostgreSQL that served it, for each transaction. */
   readonly postgresMicros: number;
   /** Of everything else on this machine: what is not to be there. */
   readonly othersMicros: number;
   /** How many cores were busy. */
   readonly busyCores: number;
   /** What a transaction took, where there was one client. */
-  readonly latency?: { readonly medianMicros: number; readonly p99Micros: number };
-}
-
-/** A transaction in pgbench's log. */
-export interface LoggedTransaction {
-  /** Milliseconds since 1970. */
-  readonly endedMs: number;
-  readonly micros: number;
+  readonly latency?: Latency;
 }
 
 /** By whom and where pgbench is let in. */
@@ -66,6 +59,8 @@ export function libpqEnvironment(
     ...credentials.environment,
   };
 }
+
+const LOG_PREFIX = "transactions";
 
 /** Runs pgbench's built-in select-only script through a contender. */
 export async function pgbench(
@@ -103,8 +98,12 @@ export async function logTransactions(
   entrance: PgbenchEntrance,
   { seconds }: { seconds: number },
 ): Promise<LoggedTransaction[]> {
-  const run = { protocol: "prepared", clients: 1, until: { seconds } } as const;
-  const command = pgbenchCommand(stage, entrance, { ...run, logPrefix: LOG_PREFIX });
+  const command = pgbenchCommand(stage, entrance, {
+    protocol: "prepared",
+    clients: 1,
+    until: { seconds },
+    logPrefix: LOG_PREFIX,
+  });
   textOf(entrance, await command.output());
   return await takeLog(stage, LOG_PREFIX);
 }
@@ -161,12 +160,6 @@ export function transactionsIn({ name }: Pick<PgbenchEntrance, "name">, text: st
   return transactions;
 }
 
-/** What a transaction took, of all in a log. */
-export function latencyIn(log: readonly LoggedTransaction[]): PgbenchResult["latency"] {
-  const latencies = log.map(({ micros }) => micros);
-  return { medianMicros: quantile(latencies, 0.5), p99Micros: quantile(latencies, 0.99) };
-}
-
 /** Microseconds of processor time so far. */
 interface Used {
   readonly machine: number;
@@ -194,22 +187,4 @@ async function used(postmaster: number, { programs }: PgbenchEntrance): Promise<
     usageOf(programs),
   ]);
   return { machine, client, postgres, program: program.cpuMicros };
-}
-
-const LOG_PREFIX = "transactions";
-
-/** Reads and removes what `--log` has written: a line a transaction, its time the third field, its end two others. */
-export async function takeLog({ directory }: Stage, logPrefix: string): Promise<LoggedTransaction[]> {
-  const transactions: LoggedTransaction[] = [];
-  for await (const { name } of Deno.readDir(directory)) {
-    if (!name.startsWith(`${logPrefix}.`)) continue;
-    const path = `${directory}/${name}`;
-    for (const line of (await Deno.readTextFile(path)).split("\n")) {
-      if (line === "") continue;
-      const [, , micros, , seconds, remainder] = line.split(" ").map(Number);
-      transactions.push({ micros, endedMs: seconds * 1000 + remainder / 1000 });
-    }
-    await Deno.remove(path);
-  }
-  return transactions;
 }

@@ -3,7 +3,7 @@ import type { Running } from "./contender.ts";
 /** How much is measured. */
 export interface Effort {
   readonly rounds: number;
-  /** Of each run of pgbench. */
+  /** Of each run of pgbench; where it has turns, of all that it has in a round. */
   readonly seconds: number;
   /** How many idle sessions there are, from few to many. */
   readonly sessions: readonly number[];

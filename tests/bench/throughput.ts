@@ -61,8 +61,8 @@ async function measureOver(transport: Transport, bench: Bench, cells: readonly C
       for (const cell of cells) {
         const isFull = cell.who === "everyone";
         const seconds = isFull ? effort.seconds : Math.ceil(effort.seconds / 2);
-        const players = all.filter((running) => isFull || isPrincipal(running));
-        const series = await pgbenchInTurns(stage, players, { ...cell, rounds: effort.rounds, seconds });
+        const asked = all.filter((running) => isFull || isPrincipal(running));
+        const series = await pgbenchInTurns(stage, asked, { ...cell, rounds: effort.rounds, seconds });
         tell(bench, { cell, transport, series });
       }
     },

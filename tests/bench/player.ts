@@ -1,0 +1,152 @@
+import type { Running } from "./contender.ts";
+import { busyMicros, processMicros, sleeperMicros } from "./machine.ts";
+import { pgbenchCommand, type PgbenchResult, textOf, transactionsIn } from "./pgbench.ts";
+import { latencyIn, takeLog } from "./pgbench_log.ts";
+import { usageOf } from "./program.ts";
+import type { Stage } from "./stage.ts";
+
+/** How a player runs pgbench. */
+export interface PlayerRun {
+  readonly protocol: "simple" | "prepared";
+  readonly clients: number;
+}
+
+/** Microseconds of processor time so far. */
+interface Used {
+  readonly program: number;
+  readonly client: number;
+  readonly postgres: number;
+}
+
+/** What was under way when a turn ended is over after this. */
+const REST_MS = 5;
+
+/** A transaction that took longer was stopped. */
+const STOPPED_MICROS = 50_000;
+
+/** pgbench stops by its own alarm, which it is given when its turns are over. */
+const LONGER_THAN_ANY = { seconds: 100_000 };
+
+/** A pgbench through a contender, which is stopped but in its turns. */
+export class Player implements AsyncDisposable {
+  static readonly #playing = new Set<Player>();
+  readonly #stage: Stage;
+  readonly #running: Running;
+  readonly #isTimed: boolean;
+  readonly #logPrefix: string;
+  readonly #child: Deno.ChildProcess;
+  readonly #output: Promise<Deno.CommandOutput>;
+  /** The processes of PostgreSQL that serve it. */
+  #backends: readonly number[] = [];
+  #before: Used = { program: 0, client: 0, postgres: 0 };
+  #playedMs = 0;
+  /** What the whole machine has used in its turns. */
+  #machineMicros = 0;
+  #hasEnded = false;
+
+  constructor(stage: Stage, running: Running, run: PlayerRun) {
+    this.#stage = stage;
+    this.#running = running;
+    this.#isTimed = run.clients === 1;
+    this.#logPrefix = `turns-${running.port}`;
+    this.#child = pgbenchCommand(stage, running, {
+      ...run,
+      until: LONGER_THAN_ANY,
+      logPrefix: this.#isTimed ? this.#logPrefix : undefined,
+    }).spawn();
+    this.#output = this.#child.output();
+    Player.#playing.add(this);
+    this.#child.status.then(() => {
+      this.#hasEnded = true;
+      Player.#playing.delete(this);
+    });
+  }
+
+  /** Ends all that are there: nobody else would end a process that is stopped. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...Player.#playing].map((player) => player[Symbol.asyncDispose]()));
+  }
+
+  /**
+   * Settles never while all is well.
+   *
+   * @throws {Error} with what pgbench says, when it has ended before it was told to
+   */
+  async hasEndedEarly(): Promise<never> {
+    const text = textOf(this.#running, await this.#output);
+    throw new Error(`pgbench has ended early through ${this.#running.name}: ${text}`);
+  }
+
+  /** Stops it, which these backends serve. */
+  stop(backends: readonly number[]): void {
+    this.#backends = backends;
+    this.#child.kill("SIGSTOP");
+  }
+
+  /** What is used from now on counts. */
+  async begin(): Promise<void> {
+    await sleep(REST_MS);
+    this.#before = await this.#used();
+  }
+
+  /** Has a turn. */
+  async play(ms: number): Promise<void> {
+    if (this.#hasEnded) await this.hasEndedEarly();
+    const machineBefore = await busyMicros();
+    const startedMs = performance.now();
+    this.#child.kill("SIGCONT");
+    await sleep(ms);
+    if (this.#hasEnded) await this.hasEndedEarly();
+    this.#child.kill("SIGSTOP");
+    this.#playedMs += performance.now() - startedMs;
+    await sleep(REST_MS);
+    this.#machineMicros += await busyMicros() - machineBefore;
+  }
+
+  /** Has it tell what it has done. */
+  async end(): Promise<PgbenchResult> {
+    const after = await this.#used();
+    this.#child.kill("SIGALRM");
+    this.#child.kill("SIGCONT");
+    const transactions = transactionsIn(this.#running, textOf(this.#running, await this.#output));
+    const each = (of: keyof Used) => (after[of] - this.#before[of]) / transactions;
+    const [program, client, postgres] = [each("program"), each("client"), each("postgres")];
+    return {
+      tps: transactions / (this.#playedMs / 1000),
+      transactions,
+      cpuMicros: this.#running.programs.length === 0 ? undefined : program,
+      clientMicros: client,
+      postgresMicros: postgres,
+      othersMicros: this.#machineMicros / transactions - program - client - postgres,
+      busyCores: this.#machineMicros / (this.#playedMs * 1000),
+      latency: this.#isTimed ? await this.#latency() : undefined,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasEnded) this.#child.kill("SIGKILL");
+    await this.#output;
+  }
+
+  async #latency() {
+    const log = await takeLog(this.#stage, this.#logPrefix);
+    return latencyIn(log.filter(({ micros }) => micros < STOPPED_MICROS));
+  }
+
+  async #used(): Promise<Used> {
+    const [program, client, ...backends] = await Promise.all([
+      usageOf(this.#running.programs),
+      processMicros(this.#child.pid),
+      ...this.#backends.map(sleeperMicros),
+    ]);
+    return {
+      program: program.cpuMicros,
+      client,
+      postgres: backends.reduce((total, micros) => total + micros, 0),
+    };
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
