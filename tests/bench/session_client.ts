@@ -50,8 +50,16 @@ export class SessionClient {
 
   /** Ends the session. */
   close(): void {
-    // Whoever does not read Terminate will read the end.
-    this.#conn.write(typed("X")).catch(() => {}).finally(() => this.#conn.close());
+    // Whoever does not read Terminate will read the end; of a connection whose handshake failed nothing is left to close.
+    this.#conn.write(typed("X")).catch(() => {}).finally(() => this.#destroy());
+  }
+
+  #destroy(): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // It is closed.
+    }
   }
 
   async #askForTls(): Promise<void> {
