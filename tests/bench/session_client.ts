@@ -51,15 +51,7 @@ export class SessionClient {
   /** Ends the session. */
   close(): void {
     // Whoever does not read Terminate will read the end; of a connection whose handshake failed nothing is left to close.
-    this.#conn.write(typed("X")).catch(() => {}).finally(() => this.#destroy());
-  }
-
-  #destroy(): void {
-    try {
-      this.#conn.close();
-    } catch {
-      // It is closed.
-    }
+    this.#conn.write(typed("X")).catch(() => {}).then(() => this.#conn.close()).catch(() => {});
   }
 
   async #askForTls(): Promise<void> {
