@@ -1,6 +1,7 @@
 import { type Contender, type Running, withAll } from "./contender.ts";
 import { type Bench, PGBOUNCER, PROXY } from "./measure.ts";
-import { pgbench, type PgbenchResult } from "./pgbench.ts";
+import { pgbench } from "./pgbench.ts";
+import type { PgbenchResult } from "./pgbench_result.ts";
 import { disturbances, pgbenchColumns } from "./pgbench_figures.ts";
 import { pgbouncer } from "./pgbouncer.ts";
 import { inRounds, named } from "./rounds.ts";

@@ -3,7 +3,8 @@ import type { Entrance, Transport } from "./contender.ts";
 import { busyMicros, countChildren, endedChildrenMicros } from "./machine.ts";
 import { usageOf } from "./program.ts";
 import { DATABASE, type Stage } from "./stage.ts";
-import { type Latency, latencyIn, type LoggedTransaction, takeLog } from "./pgbench_log.ts";
+import { latencyIn, type LoggedTransaction, takeLog } from "./pgbench_log.ts";
+import { differenceOf, type PgbenchResult, resultOf, type Used } from "./pgbench_result.ts";
 
 /** How pgbench is run. */
 export interface PgbenchRun {
@@ -13,25 +14,6 @@ export interface PgbenchRun {
   readonly until: { readonly seconds: number } | { readonly transactions: number };
   /** A new connection for every transaction. */
   readonly connectsEachTime?: boolean;
-}
-
-/** What one run gave; each time in microseconds. */
-export interface PgbenchResult {
-  /** A second. */
-  readonly tps: number;
-  readonly transactions: number;
-  /** Of the contender, for each transaction; undefined where there is none. */
-  readonly cpuMicros: number | undefined;
-  /** Of pgbench, for each transaction. */
-  readonly clientMicros: number;
-  /** Of the backends of PostgreSQL that served it, for each transaction. */
-  readonly postgresMicros: number;
-  /** Of everything else on this machine: what is not to be there. */
-  readonly othersMicros: number;
-  /** How many cores were busy. */
-  readonly busyCores: number;
-  /** What a transaction took, where there was one client. */
-  readonly latency?: Latency;
 }
 
 /** By whom and where pgbench is let in. */
@@ -78,18 +60,13 @@ export async function pgbench(
   const elapsedMicros = (performance.now() - startedMs) * 1000;
   await untilBackendsEnd(postmaster, backends);
   const after = await used(postmaster, entrance);
-  const transactions = transactionsIn(entrance, text);
-  const each = (of: keyof Used) => (after[of] - before[of]) / transactions;
-  return {
+  return resultOf(entrance, {
+    text,
     tps: Number(/^tps = ([\d.]+)/m.exec(text)![1]),
-    transactions,
-    cpuMicros: entrance.programs.length === 0 ? undefined : each("program"),
-    clientMicros: each("client"),
-    postgresMicros: each("postgres"),
-    othersMicros: each("machine") - each("program") - each("client") - each("postgres"),
-    busyCores: (after.machine - before.machine) / elapsedMicros,
+    used: differenceOf(before, after),
+    elapsedMicros,
     latency: isTimed ? latencyIn(await takeLog(stage, LOG_PREFIX)) : undefined,
-  };
+  });
 }
 
 /** Runs pgbench at one client, and tells of every single transaction. */
@@ -147,25 +124,6 @@ export function textOf(
   const text = new TextDecoder().decode(stdout);
   if (success) return text;
   throw new Error(`pgbench failed through ${name}: ${text}${new TextDecoder().decode(stderr)}`);
-}
-
-/**
- * How many transactions pgbench says that it has made.
- *
- * @throws {Error} when that is none
- */
-export function transactionsIn({ name }: Pick<PgbenchEntrance, "name">, text: string): number {
-  const transactions = Number(/actually processed: (\d+)/.exec(text)?.[1] ?? 0);
-  if (transactions === 0) throw new Error(`pgbench did nothing through ${name}: ${text}`);
-  return transactions;
-}
-
-/** Microseconds of processor time so far. */
-interface Used {
-  readonly machine: number;
-  readonly client: number;
-  readonly postgres: number;
-  readonly program: number;
 }
 
 /** A backend's time is its postmaster's to know once it has ended, which it does a moment after its client. */

@@ -1,5 +1,5 @@
 import { PGBOUNCER } from "./measure.ts";
-import type { PgbenchResult } from "./pgbench.ts";
+import type { PgbenchResult } from "./pgbench_result.ts";
 import { named, type Series } from "./rounds.ts";
 import { differencesByRound, median, ratiosByRound, spreadOf } from "./statistics.ts";
 import { number, type Row } from "./table.ts";

@@ -1,6 +1,6 @@
 import { Barrier } from "./barrier.ts";
 import type { Running } from "./contender.ts";
-import type { PgbenchResult } from "./pgbench.ts";
+import type { PgbenchResult } from "./pgbench_result.ts";
 import { Player, type PlayerRun } from "./player.ts";
 import { rotated, type Series } from "./rounds.ts";
 import type { Stage } from "./stage.ts";

@@ -1,22 +1,14 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Running } from "./contender.ts";
 import { busyMicros, processMicros, sleeperMicros } from "./machine.ts";
-import { pgbenchCommand, type PgbenchResult, textOf, transactionsIn } from "./pgbench.ts";
+import { pgbenchCommand, type PgbenchRun, textOf } from "./pgbench.ts";
 import { latencyIn, takeLog } from "./pgbench_log.ts";
+import { differenceOf, type PgbenchResult, resultOf, type Used } from "./pgbench_result.ts";
 import { usageOf } from "./program.ts";
 import type { Stage } from "./stage.ts";
 
 /** How a player runs pgbench. */
-export interface PlayerRun {
-  readonly protocol: "simple" | "prepared";
-  readonly clients: number;
-}
-
-/** Microseconds of processor time so far. */
-interface Used {
-  readonly program: number;
-  readonly client: number;
-  readonly postgres: number;
-}
+export type PlayerRun = Pick<PgbenchRun, "protocol" | "clients">;
 
 /** What was under way when a turn ended is over after this. */
 const REST_MS = 5;
@@ -38,7 +30,7 @@ export class Player implements AsyncDisposable {
   readonly #output: Promise<Deno.CommandOutput>;
   /** The processes of PostgreSQL that serve it. */
   #backends: readonly number[] = [];
-  #before: Used = { program: 0, client: 0, postgres: 0 };
+  #before: Used = { machine: 0, client: 0, postgres: 0, program: 0 };
   #playedMs = 0;
   /** What the whole machine has used in its turns. */
   #machineMicros = 0;
@@ -85,7 +77,7 @@ export class Player implements AsyncDisposable {
 
   /** What is used from now on counts. */
   async begin(): Promise<void> {
-    await sleep(REST_MS);
+    await delay(REST_MS);
     this.#before = await this.#used();
   }
 
@@ -95,11 +87,11 @@ export class Player implements AsyncDisposable {
     const machineBefore = await busyMicros();
     const startedMs = performance.now();
     this.#child.kill("SIGCONT");
-    await sleep(ms);
+    await delay(ms);
     if (this.#hasEnded) await this.hasEndedEarly();
     this.#child.kill("SIGSTOP");
     this.#playedMs += performance.now() - startedMs;
-    await sleep(REST_MS);
+    await delay(REST_MS);
     this.#machineMicros += await busyMicros() - machineBefore;
   }
 
@@ -108,19 +100,12 @@ export class Player implements AsyncDisposable {
     const after = await this.#used();
     this.#child.kill("SIGALRM");
     this.#child.kill("SIGCONT");
-    const transactions = transactionsIn(this.#running, textOf(this.#running, await this.#output));
-    const each = (of: keyof Used) => (after[of] - this.#before[of]) / transactions;
-    const [program, client, postgres] = [each("program"), each("client"), each("postgres")];
-    return {
-      tps: transactions / (this.#playedMs / 1000),
-      transactions,
-      cpuMicros: this.#running.programs.length === 0 ? undefined : program,
-      clientMicros: client,
-      postgresMicros: postgres,
-      othersMicros: this.#machineMicros / transactions - program - client - postgres,
-      busyCores: this.#machineMicros / (this.#playedMs * 1000),
+    return resultOf(this.#running, {
+      text: textOf(this.#running, await this.#output),
+      used: differenceOf(this.#before, after),
+      elapsedMicros: this.#playedMs * 1000,
       latency: this.#isTimed ? await this.#latency() : undefined,
-    };
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,13 +125,10 @@ export class Player implements AsyncDisposable {
       ...this.#backends.map(sleeperMicros),
     ]);
     return {
+      machine: this.#machineMicros,
       program: program.cpuMicros,
       client,
       postgres: backends.reduce((total, micros) => total + micros, 0),
     };
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,7 +1,8 @@
 import { type Contender, type Transport, withAll } from "./contender.ts";
 import { carriers } from "./floors.ts";
 import { type Bench, PGBOUNCER, PROXY, PROXY_OF_TWO } from "./measure.ts";
-import { pgbench, type PgbenchResult } from "./pgbench.ts";
+import { pgbench } from "./pgbench.ts";
+import type { PgbenchResult } from "./pgbench_result.ts";
 import { cpuOf, disturbances, latencyColumns, latencyOf, pgbenchColumns, tpsOf } from "./pgbench_figures.ts";
 import { pgbenchInTurns } from "./pgbench_in_turns.ts";
 import { named, type Series } from "./rounds.ts";
