@@ -2,41 +2,38 @@ import { Barrier } from "./barrier.ts";
 import type { Running } from "./contender.ts";
 import type { PgbenchResult } from "./pgbench_result.ts";
 import { Player, type PlayerRun } from "./player.ts";
-import { rotated, type Series } from "./rounds.ts";
+import { rotated } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
 
 /** How pgbench is run through everyone. */
 export interface TurnsRun extends PlayerRun {
-  readonly rounds: number;
-  /** Of all the turns of one contender in a round. */
+  /** Of all the turns of one contender. */
   readonly seconds: number;
+  /** Whose turn is first: another's in each round. */
+  readonly round: number;
 }
 
 /** How long a turn is. What else the machine does lasts for longer, and so falls on all alike. */
 const TURN_MS = 100;
 
 /**
- * Runs pgbench's built-in select-only script through all contenders. In each round a pgbench for each logs in; then they are
- * stopped, and have short turns, one behind the other, until each has had its seconds. Logins count for nothing.
+ * Runs pgbench's built-in select-only script through all contenders; resolves with what each gave. A pgbench for each logs
+ * in; then they are stopped, and have short turns, one behind the other, until each has had its seconds. Logins count for
+ * nothing.
  */
 export async function pgbenchInTurns(
   stage: Stage,
   contenders: readonly Running[],
   run: TurnsRun,
-): Promise<Series<PgbenchResult>[]> {
-  const series = contenders.map((running) => ({ running, results: [] as PgbenchResult[] }));
-  for (let round = 0; round < run.rounds; round++) {
-    await using players = new AsyncDisposableStack();
-    const all = await seat(stage, { contenders, run, players });
-    await Promise.all(all.map((player) => player.begin()));
-    const laps = Math.ceil(run.seconds * 1000 / TURN_MS);
-    for (let lap = 0; lap < laps; lap++) {
-      for (const player of rotated(all, round + lap)) await player.play(TURN_MS);
-    }
-    const results = await Promise.all(all.map((player) => player.end()));
-    series.forEach((one, at) => one.results.push(results[at]));
+): Promise<PgbenchResult[]> {
+  await using players = new AsyncDisposableStack();
+  const all = await seat(stage, { contenders, run, players });
+  await Promise.all(all.map((player) => player.begin()));
+  const laps = Math.ceil(run.seconds * 1000 / TURN_MS);
+  for (let lap = 0; lap < laps; lap++) {
+    for (const player of rotated(all, run.round + lap)) await player.play(TURN_MS);
   }
-  return series;
+  return await Promise.all(all.map((player) => player.end()));
 }
 
 /** Has everyone's clients log in and ask, and stops them before they are answered. */
