@@ -2,15 +2,13 @@ import { Barrier } from "./barrier.ts";
 import type { Running } from "./contender.ts";
 import type { PgbenchResult } from "./pgbench_result.ts";
 import { Player, type PlayerRun } from "./player.ts";
-import { rotated } from "./rounds.ts";
+import { shuffled } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
 
 /** How pgbench is run through everyone. */
 export interface TurnsRun extends PlayerRun {
   /** Of all the turns of one contender. */
   readonly seconds: number;
-  /** Whose turn is first: another's in each round. */
-  readonly round: number;
 }
 
 /** How long a turn is. What else the machine does lasts for longer, and so falls on all alike. */
@@ -18,8 +16,8 @@ const TURN_MS = 100;
 
 /**
  * Runs pgbench's built-in select-only script through all contenders; resolves with what each gave. A pgbench for each logs
- * in; then they are stopped, and have short turns, one behind the other, until each has had its seconds. Logins count for
- * nothing.
+ * in; then they are stopped, and have short turns, one behind the other, until each has had its seconds. Who comes behind whom
+ * changes all the time: one finds in the caches what the one before has left there. Logins count for nothing.
  */
 export async function pgbenchInTurns(
   stage: Stage,
@@ -31,7 +29,7 @@ export async function pgbenchInTurns(
   await Promise.all(all.map((player) => player.begin()));
   const laps = Math.ceil(run.seconds * 1000 / TURN_MS);
   for (let lap = 0; lap < laps; lap++) {
-    for (const player of rotated(all, run.round + lap)) await player.play(TURN_MS);
+    for (const player of shuffled(all)) await player.play(TURN_MS);
   }
   return await Promise.all(all.map((player) => player.end()));
 }

@@ -26,7 +26,7 @@ export class Report {
     this.#raw.push({ heading, contenders });
   }
 
-  /** Keeps how far the proxy came towards a target; the last one for a target counts. */
+  /** Keeps how far the proxy came towards a target. */
   score(score: Score): void {
     this.#scores.push(score);
   }

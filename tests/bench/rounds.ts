@@ -49,6 +49,13 @@ export function rotated<T>(all: readonly T[], turn: number): T[] {
   return [...all.slice(first), ...all.slice(0, first)];
 }
 
+/** The same in an order of chance. */
+export function shuffled<T>(all: readonly T[]): T[] {
+  return all.map((one) => ({ one, lot: Math.random() })).toSorted((a, b) => a.lot - b.lot).map(({ one }) =>
+    one
+  );
+}
+
 /** What the contender with this name gave. */
 export function named<T>(series: readonly Series<T>[], name: string): readonly T[] | undefined {
   return series.find(({ running }) => running.name === name)?.results;

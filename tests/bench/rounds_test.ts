@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { inRounds, named, rotated } from "./rounds.ts";
+import { inRounds, named, rotated, shuffled } from "./rounds.ts";
 
 const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, kind: "peer" as const, loops: 1 }));
 
@@ -10,6 +10,12 @@ Deno.test("rotated() begins with the one whose turn it is", () => {
     "cab",
     "abc",
   ]);
+});
+
+Deno.test("shuffled() has everyone once, and anybody may come behind anybody", () => {
+  const orders = new Set<string>();
+  for (let time = 0; time < 1000; time++) orders.add(shuffled(["a", "b", "c"]).join(""));
+  assert.deepEqual([...orders].toSorted(), ["abc", "acb", "bac", "bca", "cab", "cba"]);
 });
 
 Deno.test("inRounds() has everyone once in each round, and each round begins with another", async () => {

@@ -41,7 +41,7 @@ export interface Verdict {
   readonly floor?: number;
   /** How many times the floor the proxy is, where there is one. */
   readonly ofFloor?: number;
-  /** "at the floor": not reached, but within {@link AT_THE_FLOOR} of what is the least in Deno. */
+  /** "at the floor": the floor does not reach it, and the proxy is within {@link AT_THE_FLOOR} of that. */
   readonly met: "yes" | "at the floor" | "no";
 }
 
@@ -54,12 +54,13 @@ export function verdictOf({ target, measured, floor }: Score): Verdict {
   // A floor that was not above nothing, as an added latency may be, is none to stand on.
   const isSolid = floor !== undefined && floor.values.every((value) => value > 0);
   const ofFloor = isSolid ? median(ratiosByRound(measured, floor.values)) : undefined;
+  const least = floor && median(floor.values);
   const met = isReached(target, spread.median)
     ? "yes"
-    : isAtTheFloor(target, ofFloor)
+    : least !== undefined && !isReached(target, least) && isAtTheFloor(target, ofFloor)
     ? "at the floor"
     : "no";
-  return { measured: spread, floor: floor && median(floor.values), ofFloor, met };
+  return { measured: spread, floor: least, ofFloor, met };
 }
 
 function isReached({ bound, value }: Target, measured: number): boolean {

@@ -18,6 +18,7 @@ Deno.test.each(
   [
     ["tlsCpu", 1.36, 1.3, "at the floor"],
     ["tlsCpu", 1.37, 1.3, "no"],
+    ["tlsCpu", 1.28, 1.24, "no"],
     ["copyOut", 0.76, 0.8, "at the floor"],
     ["copyOut", 0.75, 0.8, "no"],
     ["latency", 70, 68, "at the floor"],

@@ -39,34 +39,38 @@ export async function measureThroughput(bench: Bench): Promise<void> {
   if (hasLibpq18()) await measureOver("sslnegotiation=direct", bench, DIRECT_TLS_CELLS);
 }
 
-/** What a contender has given so far. */
-interface GrowingSeries {
-  readonly running: Contender;
-  readonly results: PgbenchResult[];
-}
-
 /** Everyone is started anew in each round: where a program's memory happens to lie costs it up to 2.5 % for its whole life. */
 async function measureOver(transport: Transport, bench: Bench, cells: readonly Cell[]): Promise<void> {
   const contenders = carriers(bench.contenders).filter(({ transports }) => transports.includes(transport));
-  const tables = cells.map((cell) => ({ cell, transport, series: seriesOf(cell, contenders) }));
-  for (let round = 0; round < bench.effort.rounds; round++) {
-    await withAll(contenders, {
-      stage: bench.stage,
-      transport,
-      act: async (all) => {
-        if (transport !== "plain" && round === 0) await tableOfTls(bench, all);
-        await warmUp(bench, all);
-        for (const { cell, series } of tables) await addTo(series, { bench, cell, round, all });
-      },
-    });
+  const tables = cells.map((cell) => ({
+    cell,
+    transport,
+    series: askedIn(cell, contenders).map((running) => ({ running, results: [] as PgbenchResult[] })),
+  }));
+  try {
+    for (let round = 0; round < bench.effort.rounds; round++) {
+      await withAll(contenders, {
+        stage: bench.stage,
+        transport,
+        act: async (all) => {
+          if (transport !== "plain" && round === 0) await tableOfTls(bench, all);
+          await warmUp(bench, all);
+          for (const { cell, series } of tables) {
+            const results = await askAll(bench, cell, askedIn(cell, all));
+            series.forEach((one, at) => one.results.push(results[at]));
+          }
+        },
+      });
+    }
+  } finally {
+    // A run that is broken off has told of the rounds that were whole.
+    for (const table of tables) if (table.series[0].results.length > 0) tell(bench.report, table);
   }
-  for (const table of tables) tell(bench.report, table);
 }
 
-function seriesOf({ who }: Cell, contenders: readonly Contender[]): GrowingSeries[] {
-  return contenders
-    .filter((contender) => who === "everyone" || isPrincipal(contender))
-    .map((running) => ({ running, results: [] }));
+/** Contenders or those of them that run, in the order in which they came. */
+function askedIn<C extends Contender | Running>({ who }: Cell, all: readonly C[]): C[] {
+  return all.filter((one) => who === "everyone" || isPrincipal(one));
 }
 
 /** A program that carries runs for weeks: what V8 takes to compile in the first 100 000 transactions is not their price. */
@@ -83,21 +87,15 @@ async function warmUp({ stage, effort }: Bench, all: readonly Running[]): Promis
 const RUN_BY_DENO: readonly Kind[] = ["proxy", "floor"];
 const WARM_UP_RUNS = 4;
 
-async function addTo(
-  series: readonly GrowingSeries[],
-  { bench: { stage, effort }, cell, round, all }: {
-    readonly bench: Bench;
-    readonly cell: Cell;
-    readonly round: number;
-    readonly all: readonly Running[];
-  },
-): Promise<void> {
-  const asked = series.map(({ running: { name } }) => all.find((running) => running.name === name)!);
+async function askAll(
+  { stage, effort }: Bench,
+  cell: Cell,
+  all: readonly Running[],
+): Promise<PgbenchResult[]> {
   const seconds = cell.who === "everyone" ? effort.seconds : Math.ceil(effort.seconds / 2);
-  const results = await pgbenchInTurns(stage, asked, { ...cell, seconds, round });
-  series.forEach((one, at) => one.results.push(results[at]));
+  return await pgbenchInTurns(stage, all, { ...cell, seconds });
 }
 
-function isPrincipal({ kind, name }: Contender): boolean {
+function isPrincipal({ kind, name }: Contender | Running): boolean {
   return kind === "direct" || kind === "proxy" || name === PGBOUNCER;
 }
