@@ -1,5 +1,6 @@
 import { agreeOnTls, answersOver, Attempt, type Tried } from "./backend_answers.ts";
 import type { Startup } from "./connect/log_in.ts";
+import { OtherAuthority } from "./connect/questions.ts";
 import { reachBackend, type Reached } from "./connect/reach_backend.ts";
 import type { Backend } from "./connect/schema.ts";
 import type { Host, Target } from "./connect/target.ts";
@@ -120,6 +121,15 @@ export class BackendCanceller {
    * @throws {PgError} 08001 when the backend cannot be reached
    */
   async cancel(isStillMeant: () => boolean): Promise<void> {
+    try {
+      await this.#cancel(isStillMeant);
+    } catch (thrown) {
+      if (!(thrown instanceof OtherAuthority)) throw thrown;
+      await this.#cancel(isStillMeant);
+    }
+  }
+
+  async #cancel(isStillMeant: () => boolean): Promise<void> {
     using attempt = new Attempt();
     const signal = attempt.begin(this.#host, CANCEL_TIMEOUT_MS);
     using channel = new Channel(await dial(this.#host, { transport: "socket", signal }), signal);

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { type Authority, createAuthority } from "../support/certificates.ts";
+import { RawClient } from "../support/hostile_peer.ts";
 import { PostgresCluster } from "../support/postgres_cluster.ts";
+import { cancelRequest, query, readFields } from "../support/raw_messages.ts";
 import { RunningProxy } from "../support/running_proxy.ts";
 import { giveToServerUser } from "../support/server_user.ts";
-import { backendsToml, fatal, refusalThrough, rowsThrough } from "./backend_access.ts";
+import { waitUntil } from "../support/wait_until.ts";
+import { backendsToml, fatal, letIn, refusalThrough, rowsThrough } from "./backend_access.ts";
 
 const stranger = await createAuthority("a stranger");
 const many = await Promise.all(
@@ -11,7 +14,7 @@ const many = await Promise.all(
 );
 
 Deno.test("a backend of one of many authorities", async (t) => {
-  const [first, second] = many;
+  const [first, second, third] = many;
   await using cluster = await PostgresCluster.start({ major: 18, tls: await first.issueForLoopback() });
   const url = `postgres://app_trust@localhost:${cluster.port}/postgres?sslrootcert=many.crt`;
   const bundle = many.map(({ certificatePem }) => certificatePem).join("\n");
@@ -34,6 +37,21 @@ Deno.test("a backend of one of many authorities", async (t) => {
   await t.step("may change it when many log in at once", async () => {
     await changeAuthority(cluster, first);
     await Promise.all(Array.from({ length: 8 }, isLetIn));
+  });
+
+  await t.step("may change it while a query runs, which is cancelled all the same", async () => {
+    await using client = await letIn(proxy, "cloud");
+    const { body } = client.told.find(({ type }) => type === "K")!;
+    await client.send(query("SELECT pg_sleep(60)"));
+    const running = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
+    await waitUntil(async () => (await cluster.sql(running)).length === 1, { what: "the query to run" });
+    await changeAuthority(cluster, third);
+    await using canceller = await RawClient.connect(proxy.port);
+    await canceller.send(
+      cancelRequest(new DataView(body.buffer, body.byteOffset).getInt32(0), body.slice(4)),
+    );
+    const answer = await client.receiveMessagesUntil("Z");
+    assert.equal(readFields(answer.find(({ type }) => type === "E")!).C, "57014");
   });
 
   await t.step("is not spoken to once it is of none of them", async () => {
