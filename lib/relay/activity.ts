@@ -82,9 +82,14 @@ export class Activity {
     return this.isQuiet && this.#status === "I";
   }
 
+  /** What the client has begun to send is not all there: a COPY, or what waits for a Sync. */
+  get isSending(): boolean {
+    return this.#isCopyingIn || this.#hasUnsynced;
+  }
+
   /** What is under way needs more of the client to come to its end: a COPY, a transaction, or what waits for a Sync. */
   get needsClient(): boolean {
-    if (this.#isCopyingIn || this.#hasUnsynced || this.#isTerminated) return true;
+    if (this.isSending || this.#isTerminated) return true;
     return this.isQuiet && this.#status !== "I";
   }
 

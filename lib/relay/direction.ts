@@ -35,6 +35,7 @@ export abstract class Direction implements ChunkTaker, Sender, MessageListener {
     this.goOn();
   }
 
+  abstract readonly isAtRest: boolean;
   abstract take(chunk: Uint8Array): boolean;
   abstract ended(): void;
   abstract broke(cause: unknown): void;

@@ -14,6 +14,11 @@ export class FromBackend extends Direction {
     return this.#isDelivering;
   }
 
+  /** All is answered. */
+  override get isAtRest(): boolean {
+    return this.walk.isBetweenMessages && this.exchange.activity.isQuiet;
+  }
+
   /** Tells the client something between two messages: now, or as soon as there is room, in place of what still waits for that. */
   tell(notice: Uint8Array): void {
     if (this.walk.isBetweenMessages) this.to.write(notice).catch(ignoreBroken);

@@ -14,6 +14,11 @@ export class FromClient extends Direction implements Disposable {
   #isHeldUp = false;
   #look: ReturnType<typeof setTimeout> | undefined;
 
+  /** It has asked all that it wants to know for now. */
+  override get isAtRest(): boolean {
+    return this.walk.isBetweenMessages && !this.exchange.activity.isSending;
+  }
+
   override take(chunk: Uint8Array): boolean {
     this.#isHeldUp = !this.#take(chunk);
     if (this.#isHeldUp) this.#lookLater();

@@ -36,6 +36,8 @@ export class StreamBroken extends Error {
 
 /** Who takes chunks of a stream as they come. */
 export interface ChunkTaker {
+  /** Nothing more is expected for now: whoever gives it chunks may make itself small. */
+  readonly isAtRest: boolean;
   /**
    * Takes one; whether it takes more. If not, nothing more is told, not even the end, until it is given more by another
    * `giveTo`, which comes once this has returned.

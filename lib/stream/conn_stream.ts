@@ -12,6 +12,9 @@ import { Sent } from "./sent.ts";
 const SMALL_BUFFER = 4 * 1024;
 const LARGE_BUFFER = 64 * 1024;
 
+/** At rest it is no longer than this: what takes one read more behind it is long itself. */
+const RESTING_BUFFER = 16 * 1024;
+
 /** After so many reads in a row that the small buffer had taken as well, it is small again. */
 const SMALL_READS_TO_SHRINK = 64;
 
@@ -56,6 +59,7 @@ export class ConnStream implements ByteStream {
 
   giveTo(taker: ChunkTaker): void {
     this.#taker = taker;
+    if (this.#buffer.length > RESTING_BUFFER && taker.isAtRest) this.#buffer = new Uint8Array(RESTING_BUFFER);
     this.#conn.read(this.#buffer).then(this.#arrived, this.#unreadable);
   }
 

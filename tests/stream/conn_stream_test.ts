@@ -24,7 +24,7 @@ Deno.test("ConnStream knows its peer, and that it is outside TLS", async () => {
   assert.equal(pair.server.tls, null);
 });
 
-Deno.test("ConnStream reads the same bytes whatever size its buffer has grown to, and shrinks again", async () => {
+Deno.test("ConnStream reads the same bytes whatever size its buffer has grown to", async () => {
   using pair = await pairOf("conn");
   const sent = crypto.getRandomValues(new Uint8Array(65536));
   const writing = (async () => {
@@ -38,6 +38,48 @@ Deno.test("ConnStream reads the same bytes whatever size its buffer has grown to
     assert.deepEqual(received.subarray(i * sent.length, (i + 1) * sent.length), sent);
   }
 });
+
+Deno.test("ConnStream's buffer grows while it comes back full, and shrinks after many reads that are short", async () => {
+  using pair = await pairOf("conn");
+  const sizes = new Set<number>();
+  const sending = pair.client.write(new Uint8Array(4 * MEGABYTE));
+  for (let left = 4 * MEGABYTE; left > 0;) {
+    const chunk = await pair.server.read();
+    sizes.add(chunk!.buffer.byteLength);
+    left -= chunk!.length;
+  }
+  await sending;
+  assert.deepEqual([...sizes], [4, 16, 64].map((kib) => kib * 1024));
+  for (let time = 0; time < 64; time++) await exchange(pair);
+  assert.equal((await exchange(pair)).buffer.byteLength, 4096);
+});
+
+Deno.test.each(
+  [
+    [true, 16 * 1024],
+    [false, 64 * 1024],
+  ] as const,
+)(
+  "giveTo() of ConnStream, with a taker at rest: %s, reads into %d bytes after a long answer",
+  async (isAtRest, size) => {
+    using pair = await pairOf("conn");
+    const sending = pair.client.write(new Uint8Array(4 * MEGABYTE));
+    for (let left = 4 * MEGABYTE; left > 0;) left -= (await pair.server.read())!.length;
+    await sending;
+    const arrived = Promise.withResolvers<Uint8Array>();
+    pair.server.giveTo({
+      isAtRest,
+      take: (chunk) => {
+        arrived.resolve(chunk);
+        return false;
+      },
+      ended() {},
+      broke: arrived.reject,
+    });
+    await pair.client.write(Uint8Array.of(1));
+    assert.equal((await arrived.promise).buffer.byteLength, size);
+  },
+);
 
 Deno.test("ConnStream lends its chunks: the next read is into the same buffer", async () => {
   using pair = await pairOf("conn");
@@ -114,3 +156,8 @@ Deno.test("ConnStream knows what its peer has connected to", async () => {
   assert.deepEqual(pair.client.local, pair.server.peer);
   assert.deepEqual(pair.server.local, pair.client.peer);
 });
+
+async function exchange({ client, server }: Awaited<ReturnType<typeof pairOf>>): Promise<Uint8Array> {
+  await client.write(Uint8Array.of(1));
+  return (await server.read())!;
+}

@@ -82,6 +82,7 @@ Deno.test.each(TRANSPORTS)("giveTo() of %s tells that it was let go before", asy
 
 /** Keeps what it is given. */
 class RecordingTaker implements ChunkTaker {
+  readonly isAtRest = false;
   readonly #answer: () => boolean;
   readonly #over = Promise.withResolvers<void>();
   /** Settles when it has been told that nothing more comes. */

@@ -82,6 +82,7 @@ function clientOver(stream: ByteStream, records: RecordCounter): TLSSocket {
     write: (chunk, _, done) => void stream.write(chunk).then(() => done(), done),
   });
   stream.giveTo({
+    isAtRest: false,
     take(chunk) {
       records.add(chunk);
       carrier.push(chunk);
