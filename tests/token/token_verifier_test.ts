@@ -375,6 +375,27 @@ Deno.test("verify() tries each key that shares a kid", async () => {
   assert.equal((await verifier.verify(await sign(KEY))).subject, "alice");
 });
 
+Deno.test("verify() imports no key again, however many tokens come", async () => {
+  const issuer = issuerWith(KEY);
+  await using verifier = await issuer.verifier();
+  await verifier.verify(await sign(KEY, claims({ jti: "first" })));
+  const imports: unknown[] = [];
+  const { importKey } = crypto.subtle;
+  crypto.subtle.importKey = (...words: unknown[]) => {
+    imports.push(words);
+    return Reflect.apply(importKey, crypto.subtle, words);
+  };
+  try {
+    for (const jti of ["second", "third"]) await verifier.verify(await sign(KEY, claims({ jti })));
+    assert.deepEqual(imports, []);
+    await using another = await issuerWith(KEY).verifier();
+    await another.verify(await sign(KEY));
+    assert.equal(imports.length, 1);
+  } finally {
+    crypto.subtle.importKey = importKey;
+  }
+});
+
 Deno.test("create() tells of doubled names and doubled iss at once", async () => {
   const issuer = issuerWith(KEY);
   await assert.rejects(issuer.verifier([settings(), settings()]), {
