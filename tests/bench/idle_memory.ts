@@ -25,6 +25,9 @@ const FIRST_SESSIONS = 100;
  */
 const LIE_STILL_MS = 40_000;
 
+/** It hardly differs from round to round, and each of them takes two minutes. */
+const MOST_ROUNDS = 5;
+
 /** Resident memory of a program, in bytes. */
 interface Grown {
   readonly atStart: number;
@@ -46,7 +49,7 @@ export async function measureIdleMemory({ stage, contenders, effort, report }: B
   const series = await weighInRounds(stage, {
     contenders: principals,
     sessions: least,
-    rounds: effort.rounds,
+    rounds: Math.min(effort.rounds, MOST_ROUNDS),
   });
   tell(report, least, [
     ...series,
