@@ -27,10 +27,37 @@ export async function processMicros(pid: number): Promise<number> {
   return (utime + stime) * MICROS_PER_TICK;
 }
 
-/** The same of a process with one thread that sleeps now, to the nanosecond: many of them add up to no error. */
-export async function sleeperMicros(pid: number): Promise<number> {
-  const [nanoseconds] = (await Deno.readTextFile(`/proc/${pid}/schedstat`)).split(" ");
-  return Number(nanoseconds) / 1000;
+/** What threads have used so far, in microseconds, by their ids. */
+export type ThreadTimes = ReadonlyMap<string, number>;
+
+/** The same of all threads of processes that sleep now, to the nanosecond: many of them add up to no error. */
+export function sleepersTimes(pids: readonly number[]): ThreadTimes {
+  const times = new Map<string, number>();
+  for (const pid of pids) {
+    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+      const micros = sleeperMicros(`/proc/${pid}/task/${name}`);
+      if (micros !== undefined) times.set(name, micros);
+    }
+  }
+  return times;
+}
+
+/** What threads have used between two looks, in microseconds; of those that have ended nothing is known. */
+export function usedBetween(before: ThreadTimes, after: ThreadTimes): number {
+  let micros = 0;
+  for (const [thread, used] of after) micros += used - (before.get(thread) ?? 0);
+  return micros;
+}
+
+/** Undefined once the thread has ended. */
+function sleeperMicros(directory: string): number | undefined {
+  try {
+    const [nanoseconds] = Deno.readTextFileSync(`${directory}/schedstat`).split(" ");
+    return Number(nanoseconds) / 1000;
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as { code?: string }).code!)) return undefined;
+    throw error;
+  }
 }
 
 /** How many files a process may open that this one starts. */

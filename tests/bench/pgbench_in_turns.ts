@@ -26,7 +26,6 @@ export async function pgbenchInTurns(
 ): Promise<PgbenchResult[]> {
   await using players = new AsyncDisposableStack();
   const all = await seat(stage, { contenders, run, players });
-  await Promise.all(all.map((player) => player.begin()));
   const laps = Math.ceil(run.seconds * 1000 / TURN_MS);
   for (let lap = 0; lap < laps; lap++) {
     for (const player of shuffled(all)) await player.play(TURN_MS);

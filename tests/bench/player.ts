@@ -1,10 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Running } from "./contender.ts";
-import { busyMicros, processMicros, sleeperMicros } from "./machine.ts";
+import { busyMicros, sleepersTimes, type ThreadTimes, usedBetween } from "./machine.ts";
 import { pgbenchCommand, type PgbenchRun, textOf } from "./pgbench.ts";
 import { latencyIn, takeLog } from "./pgbench_log.ts";
-import { differenceOf, type PgbenchResult, resultOf, type Used } from "./pgbench_result.ts";
-import { usageOf } from "./program.ts";
+import { type PgbenchResult, resultOf, type Used } from "./pgbench_result.ts";
 import type { Stage } from "./stage.ts";
 
 /** How a player runs pgbench. */
@@ -30,10 +29,9 @@ export class Player implements AsyncDisposable {
   readonly #output: Promise<Deno.CommandOutput>;
   /** The processes of PostgreSQL that serve it. */
   #backends: readonly number[] = [];
-  #before: Used = { machine: 0, client: 0, postgres: 0, program: 0 };
   #playedMs = 0;
-  /** What the whole machine has used in its turns. */
-  #machineMicros = 0;
+  /** In its turns. */
+  #used: Used = { machine: 0, client: 0, postgres: 0, program: 0 };
   #hasEnded = false;
 
   constructor(stage: Stage, running: Running, run: PlayerRun) {
@@ -75,16 +73,10 @@ export class Player implements AsyncDisposable {
     this.#child.kill("SIGSTOP");
   }
 
-  /** What is used from now on counts. */
-  async begin(): Promise<void> {
-    await delay(REST_MS);
-    this.#before = await this.#used();
-  }
-
-  /** Has a turn. */
+  /** Has a turn: what is used in it counts. */
   async play(ms: number): Promise<void> {
     if (this.#hasEnded) await this.hasEndedEarly();
-    const machineBefore = await busyMicros();
+    const before = await this.#look();
     const startedMs = performance.now();
     this.#child.kill("SIGCONT");
     await delay(ms);
@@ -92,17 +84,22 @@ export class Player implements AsyncDisposable {
     this.#child.kill("SIGSTOP");
     this.#playedMs += performance.now() - startedMs;
     await delay(REST_MS);
-    this.#machineMicros += await busyMicros() - machineBefore;
+    const after = await this.#look();
+    this.#used = {
+      machine: this.#used.machine + after.machine - before.machine,
+      client: this.#used.client + usedBetween(before.client, after.client),
+      postgres: this.#used.postgres + usedBetween(before.postgres, after.postgres),
+      program: this.#used.program + usedBetween(before.program, after.program),
+    };
   }
 
   /** Has it tell what it has done. */
   async end(): Promise<PgbenchResult> {
-    const after = await this.#used();
     this.#child.kill("SIGALRM");
     this.#child.kill("SIGCONT");
     return resultOf(this.#running, {
       text: textOf(this.#running, await this.#output),
-      used: differenceOf(this.#before, after),
+      used: this.#used,
       elapsedMicros: this.#playedMs * 1000,
       latency: this.#isTimed ? await this.#latency() : undefined,
     });
@@ -118,17 +115,20 @@ export class Player implements AsyncDisposable {
     return latencyIn(log.filter(({ micros }) => micros < STOPPED_MICROS));
   }
 
-  async #used(): Promise<Used> {
-    const [program, client, ...backends] = await Promise.all([
-      usageOf(this.#running.programs),
-      processMicros(this.#child.pid),
-      ...this.#backends.map(sleeperMicros),
-    ]);
+  async #look(): Promise<Look> {
     return {
-      machine: this.#machineMicros,
-      program: program.cpuMicros,
-      client,
-      postgres: backends.reduce((total, micros) => total + micros, 0),
+      machine: await busyMicros(),
+      client: sleepersTimes([this.#child.pid]),
+      postgres: sleepersTimes(this.#backends),
+      program: sleepersTimes(this.#running.programs.map(({ pid }) => pid)),
     };
   }
+}
+
+/** What was used so far: by the whole machine, and by each thread of those who play. */
+interface Look {
+  readonly machine: number;
+  readonly client: ThreadTimes;
+  readonly postgres: ThreadTimes;
+  readonly program: ThreadTimes;
 }
