@@ -23,6 +23,9 @@ const COPY_END = 2;
 /** A run of so many of one kind is the number `count * KINDS + kind`. */
 const KINDS = 3;
 
+/** No run at all. */
+const NONE = 0;
+
 /**
  * As many runs as are kept, of eight bytes each. What the buffers of the system hold is less; a backend that reads on and never
  * answers would have them fill the memory.
@@ -38,7 +41,9 @@ const STATES = {
 /** What a session is doing. */
 export type SessionState = "active" | typeof STATES[TransactionStatus];
 
-const STATUS: { readonly [byte: number]: TransactionStatus } = { 0x49: "I", 0x54: "T", 0x45: "E" };
+const STATUS_IDLE = 0x49; // I
+const STATUS_IN_TRANSACTION = 0x54; // T
+const STATUS_FAILED = 0x45; // E
 
 /**
  * Whether a session is doing anything, from the headers that pass.
@@ -51,11 +56,16 @@ const STATUS: { readonly [byte: number]: TransactionStatus } = { 0x49: "I", 0x54
  */
 export class Activity {
   /**
-   * Runs of what the backend has not come to yet, from `#oldest` on; which are Syncs matters to COPY. Numbers, and none is
-   * ever shifted out: a client may pipeline a million runs.
+   * The first run of what the backend has not come to yet; which are Syncs matters to COPY. Mostly there is no other: a query
+   * then touches no array, which would seldom lie in the processor's caches.
    */
-  #runs: number[] = [];
-  #oldest = 0;
+  #oldest = NONE;
+  /**
+   * The runs behind it, from `#next` on; `null` when there are none. Numbers, and none is ever shifted out: a client may
+   * pipeline a million runs.
+   */
+  #behind: number[] | null = null;
+  #next = 0;
   /** How many of them are Syncs. */
   #syncs = 0;
   #hasUnsynced = false;
@@ -74,7 +84,7 @@ export class Activity {
 
   /** Nothing is asked and unanswered: there is no query a cancel could mean. */
   get isQuiet(): boolean {
-    return this.#runs.length === 0 && !this.#hasUnsynced;
+    return this.#oldest === NONE && !this.#hasUnsynced;
   }
 
   /** Quiet, and outside a transaction: the session can be ended and nothing is lost. */
@@ -160,8 +170,7 @@ export class Activity {
     switch (type) {
       case B_READY_FOR_QUERY:
         this.#isCopyingIn = false;
-        this.#status = STATUS[firstByte] ?? this.#status;
-        if (this.#status === "I") this.#transactions++;
+        this.#noteStatus(firstByte);
         return this.#answer();
       case B_COPY_IN_RESPONSE:
       case B_COPY_BOTH_RESPONSE:
@@ -179,23 +188,29 @@ export class Activity {
     this.#hasUnsynced = false;
   }
 
+  #noteStatus(byte: number): void {
+    if (byte === STATUS_IDLE) this.#status = "I";
+    else if (byte === STATUS_IN_TRANSACTION) this.#status = "T";
+    else if (byte === STATUS_FAILED) this.#status = "E";
+    if (this.#status === "I") this.#transactions++;
+  }
+
   #add(kind: number): void {
-    const last = this.#runs.length - 1;
-    if (last >= 0 && this.#runs[last] % KINDS === kind) this.#runs[last] += KINDS;
-    else if (last < MAX_RUNS) this.#runs.push(KINDS + kind);
-    else throw protocolViolation("too many requests wait for their answers");
+    const behind = this.#behind;
+    if (this.#oldest === NONE) this.#oldest = KINDS + kind;
+    else if (behind !== null) addTo(behind, kind);
+    else if (kindOf(this.#oldest) === kind) this.#oldest += KINDS;
+    else this.#behind = [KINDS + kind];
   }
 
   #answer(): void {
     // The end of a COPY that was sent in front of what is answered has been read, and there was none to end.
-    if (kindOf(this.#runs[this.#oldest]) === COPY_END) this.#oldest++;
-    if (this.#oldest === this.#runs.length) return;
+    if (kindOf(this.#oldest) === COPY_END) this.#oldest = this.#takeNext();
+    if (this.#oldest === NONE) return;
     this.#settled++;
-    if (kindOf(this.#runs[this.#oldest]) === SYNC) this.#syncs--;
-    this.#runs[this.#oldest] -= KINDS;
-    if (this.#runs[this.#oldest] < KINDS) this.#oldest++;
-    this.#forgetOver();
-    if (this.#runs.length === 1 && kindOf(this.#runs[0]) === COPY_END && !this.#hasUnsynced) this.#keep([]);
+    if (kindOf(this.#oldest) === SYNC) this.#syncs--;
+    this.#settleOne();
+    if (this.#behind === null && kindOf(this.#oldest) === COPY_END && !this.#hasUnsynced) this.#oldest = NONE;
   }
 
   /**
@@ -203,41 +218,57 @@ export class Activity {
    * that end becomes one run: each is walked over once, whatever number of COPYs a client pipelines.
    */
   #beginCopyIn(): void {
-    const runs = this.#runs;
-    const isByQuery = kindOf(runs[this.#oldest]) === REQUEST;
-    let at = this.#oldest;
+    const isByQuery = this.#oldest !== NONE && kindOf(this.#oldest) === REQUEST;
     let requests = 0;
-    for (; at < runs.length && kindOf(runs[at]) !== COPY_END; at++) {
-      const count = Math.floor(runs[at] / KINDS);
-      if (kindOf(runs[at]) === REQUEST) {
+    for (; this.#oldest !== NONE && kindOf(this.#oldest) !== COPY_END; this.#oldest = this.#takeNext()) {
+      const count = Math.floor(this.#oldest / KINDS);
+      if (kindOf(this.#oldest) === REQUEST) {
         requests += count;
         continue;
       }
       this.#settled += count;
       this.#syncs -= count;
     }
-    this.#isCopyingIn = at === runs.length;
-    if (!this.#isCopyingIn && (runs[at] -= KINDS) < KINDS) at++;
-    if (requests > 0) runs[--at] = requests * KINDS + REQUEST;
-    this.#oldest = at;
-    this.#forgetOver();
+    this.#isCopyingIn = this.#oldest === NONE;
+    if (!this.#isCopyingIn) this.#settleOne();
+    if (requests > 0) this.#putFirst(requests * KINDS + REQUEST);
     if (!isByQuery && this.#syncs === 0) this.#hasUnsynced = true;
   }
 
-  /** Cut off only when half of them are over: each then costs the same, however many there are. */
-  #forgetOver(): void {
-    const { length } = this.#runs;
-    if (this.#oldest * 2 < length) return;
-    if (length > 1) return this.#keep(this.#runs.slice(this.#oldest));
-    // Mostly there was one, and none is left: its array takes the next, and a query costs no array.
-    this.#runs.pop();
-    this.#oldest = 0;
+  /** One of the oldest run is over. */
+  #settleOne(): void {
+    this.#oldest -= KINDS;
+    if (this.#oldest < KINDS) this.#oldest = this.#takeNext();
   }
 
-  #keep(runs: number[]): void {
-    this.#runs = runs;
-    this.#oldest = 0;
+  /** What is over is cut off only when it is half of them: each then costs the same, however many there are. */
+  #takeNext(): number {
+    const behind = this.#behind;
+    if (behind === null) return NONE;
+    const run = behind[this.#next++];
+    if (this.#next * 2 >= behind.length) {
+      this.#behind = this.#next === behind.length ? null : behind.slice(this.#next);
+      this.#next = 0;
+    }
+    return run;
   }
+
+  /** At least one was taken before: there is room in front of the others, but where they have just been cut. */
+  #putFirst(run: number): void {
+    if (this.#oldest !== NONE) {
+      const behind = this.#behind ??= [];
+      if (this.#next > 0) behind[--this.#next] = this.#oldest;
+      else behind.unshift(this.#oldest);
+    }
+    this.#oldest = run;
+  }
+}
+
+function addTo(runs: number[], kind: number): void {
+  const last = runs.length - 1;
+  if (kindOf(runs[last]) === kind) runs[last] += KINDS;
+  else if (last < MAX_RUNS) runs.push(KINDS + kind);
+  else throw protocolViolation("too many requests wait for their answers");
 }
 
 function kindOf(run: number): number {

@@ -90,6 +90,7 @@ Deno.test.each<[string, string, boolean]>([
   ["COPY in by extended query is to end, with its data sent ahead", "F:EdcS B:G", false],
   ["data is copied out", "F:Q B:Hd", false],
   ["the client has said Terminate", "F:QX", true],
+  ["a COPY nobody asked for was ended before it began", "B:G F:cc B:ZI F:cPd B:G F:Q", false],
 ])("needsClient when %s (%s) is %s", (_name, script, expected) => {
   assert.equal(run(script).needsClient, expected);
 });
