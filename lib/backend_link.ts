@@ -42,7 +42,7 @@ export interface OpenedBackend {
   readonly canceller: BackendCanceller | null;
 }
 
-/** How long a cancel may take on its way to the backend, in milliseconds. */
+/** How long a try to bring a cancel to the backend may take, in milliseconds. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
 /** How a backend is opened. */

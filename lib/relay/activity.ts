@@ -66,7 +66,7 @@ export class Activity {
    */
   #behind: number[] | null = null;
   #next = 0;
-  /** How many of them are Syncs. */
+  /** How many Syncs there are in all of them. */
   #syncs = 0;
   #hasUnsynced = false;
   #isCopyingIn = false;

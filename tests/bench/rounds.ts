@@ -49,7 +49,7 @@ export function rotated<T>(all: readonly T[], turn: number): T[] {
   return [...all.slice(first), ...all.slice(0, first)];
 }
 
-/** The same in an order of chance. */
+/** All of them in an order of chance. */
 export function shuffled<T>(all: readonly T[]): T[] {
   return all.map((one) => ({ one, lot: Math.random() })).toSorted((a, b) => a.lot - b.lot).map(({ one }) =>
     one

@@ -54,13 +54,13 @@ export function verdictOf({ target, measured, floor }: Score): Verdict {
   // A floor that was not above nothing, as an added latency may be, is none to stand on.
   const isSolid = floor !== undefined && floor.values.every((value) => value > 0);
   const ofFloor = isSolid ? median(ratiosByRound(measured, floor.values)) : undefined;
-  const least = floor && median(floor.values);
+  const floorMedian = floor && median(floor.values);
   const met = isReached(target, spread.median)
     ? "yes"
-    : least !== undefined && !isReached(target, least) && isAtTheFloor(target, ofFloor)
+    : floorMedian !== undefined && !isReached(target, floorMedian) && isAtTheFloor(target, ofFloor)
     ? "at the floor"
     : "no";
-  return { measured: spread, floor: least, ofFloor, met };
+  return { measured: spread, floor: floorMedian, ofFloor, met };
 }
 
 function isReached({ bound, value }: Target, measured: number): boolean {

@@ -64,7 +64,9 @@ async function measureOver(transport: Transport, bench: Bench, cells: readonly C
     }
   } finally {
     // A run that is broken off has told of the rounds that were whole.
-    for (const table of tables) if (table.series[0].results.length > 0) tell(bench.report, table);
+    for (const table of tables) {
+      if (table.series.some(({ results }) => results.length > 0)) tell(bench.report, table);
+    }
   }
 }
 
