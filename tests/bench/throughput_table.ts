@@ -5,7 +5,7 @@ import type { PgbenchResult } from "./pgbench_result.ts";
 import type { Report } from "./report.ts";
 import { named, type Series } from "./rounds.ts";
 import { differencesByRound, median, ratiosByRound } from "./statistics.ts";
-import { TARGETS } from "./targets.ts";
+import { type TargetName, TARGETS } from "./targets.ts";
 
 /** One table: how pgbench asks, and who is asked. */
 export interface Cell {
@@ -34,11 +34,15 @@ export function tell(
     notes: disturbances(series),
   });
   if (protocol !== "prepared") return;
-  if (clients === 8 && transport === "plain") scoreCpu(report, "plainCpu", series);
-  if (clients === 8 && transport === "TLS") scoreCpu(report, "tlsCpu", series);
-  if (clients === 8 && transport === "TLS") scoreTps(report, "throughput8", series);
-  if (clients === 32 && transport === "TLS") scoreTps(report, "throughput32", series);
-  if (clients === 1 && transport === "TLS") scoreLatency(report, series);
+  if (clients === 8 && transport === "plain") {
+    score(report, "plainCpu", { series, base: PGBOUNCER, by: cpuRatios });
+  }
+  if (transport !== "TLS") return;
+  if (clients === 8) score(report, "tlsCpu", { series, base: PGBOUNCER, by: cpuRatios });
+  const ofTwo = { series, proxy: PROXY_OF_TWO, base: PGBOUNCER, by: tpsRatios };
+  if (clients === 8) score(report, "throughput8", ofTwo);
+  if (clients === 32) score(report, "throughput32", ofTwo);
+  if (clients === 1) score(report, "latency", { series, base: "direct", by: latencyAdded });
 }
 
 /** Whose CPU is least, of those that only carry bytes by as many event loops as that proxy. */
@@ -52,53 +56,29 @@ function bestFloor(
   return best && { name: best.running.name, results: best.results };
 }
 
-function scoreCpu(
+/** How the one stands to the other, round by round. */
+type Comparison = (results: readonly PgbenchResult[], base: readonly PgbenchResult[]) => readonly number[];
+
+const cpuRatios: Comparison = (results, base) => ratiosByRound(cpuOf(results)!, cpuOf(base)!);
+const tpsRatios: Comparison = (results, base) => ratiosByRound(tpsOf(results), tpsOf(base));
+const latencyAdded: Comparison = (results, base) => differencesByRound(latencyOf(results), latencyOf(base));
+
+/** Keeps how far a proxy and its floor came towards a target, where it and who it is compared with were there. */
+function score(
   report: Report,
-  target: "plainCpu" | "tlsCpu",
-  series: readonly Series<PgbenchResult>[],
+  target: TargetName,
+  { series, proxy = PROXY, base, by }: {
+    readonly series: readonly Series<PgbenchResult>[];
+    readonly proxy?: string;
+    readonly base: string;
+    readonly by: Comparison;
+  },
 ): void {
-  const [proxy, pgbouncer, floor] = [
-    named(series, PROXY),
-    named(series, PGBOUNCER),
-    bestFloor(series, PROXY),
-  ];
-  if (proxy === undefined || pgbouncer === undefined) return;
-  const ofPgbouncer = (results: readonly PgbenchResult[]) =>
-    ratiosByRound(cpuOf(results)!, cpuOf(pgbouncer)!);
+  const [measured, against, floor] = [named(series, proxy), named(series, base), bestFloor(series, proxy)];
+  if (measured === undefined || against === undefined) return;
   report.score({
     target: TARGETS[target],
-    measured: ofPgbouncer(proxy),
-    floor: floor && { name: floor.name, values: ofPgbouncer(floor.results) },
-  });
-}
-
-function scoreTps(
-  report: Report,
-  target: "throughput8" | "throughput32",
-  series: readonly Series<PgbenchResult>[],
-): void {
-  const [proxy, pgbouncer, floor] = [
-    named(series, PROXY_OF_TWO),
-    named(series, PGBOUNCER),
-    bestFloor(series, PROXY_OF_TWO),
-  ];
-  if (proxy === undefined || pgbouncer === undefined) return;
-  const ofPgbouncer = (results: readonly PgbenchResult[]) => ratiosByRound(tpsOf(results), tpsOf(pgbouncer));
-  report.score({
-    target: TARGETS[target],
-    measured: ofPgbouncer(proxy),
-    floor: floor && { name: floor.name, values: ofPgbouncer(floor.results) },
-  });
-}
-
-function scoreLatency(report: Report, series: readonly Series<PgbenchResult>[]): void {
-  const [proxy, direct, floor] = [named(series, PROXY), named(series, "direct"), bestFloor(series, PROXY)];
-  if (proxy === undefined || direct === undefined) return;
-  const added = (results: readonly PgbenchResult[]) =>
-    differencesByRound(latencyOf(results), latencyOf(direct));
-  report.score({
-    target: TARGETS.latency,
-    measured: added(proxy),
-    floor: floor && { name: floor.name, values: added(floor.results) },
+    measured: by(measured, against),
+    floor: floor && { name: floor.name, values: by(floor.results, against) },
   });
 }
