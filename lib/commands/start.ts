@@ -37,10 +37,11 @@ export async function start(
   );
   const opening = openService(source, observation);
   onReload(() => {
-    // Whatever becomes of the reload: logs are moved away by somebody who knows nothing of the configuration.
-    observation.reopen();
+    // Whatever becomes of the reload: logs are moved away by somebody who knows nothing of the configuration. The new ones
+    // tell of it, so they are opened first.
+    const reopened = observation.reopen();
     // The file may have changed again since it was read: who asks for it while we begin gets it when we have begun.
-    opening.then((service) => service.reload()).catch(() => {});
+    Promise.all([opening, reopened]).then(([service]) => service.reload()).catch(() => {});
   });
   // An issuer may be slow to answer, and a file may be a pipe that nobody writes to.
   const service = await Promise.race([opening, untilAborted(signal)]);

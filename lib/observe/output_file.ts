@@ -1,13 +1,11 @@
-import { AppendedFile } from "./appended_file.ts";
+import { AppendedFile, type AppendedFileOptions } from "./appended_file.ts";
 import type { OutputName, ProxyEvent } from "./events.ts";
 import { LineWriter, type LineWriterOptions } from "./line_writer.ts";
 
 /** What an {@link OutputFile} is for, and who is told what becomes of it. */
-export interface OutputFileOptions extends LineWriterOptions {
+export interface OutputFileOptions extends LineWriterOptions, Pick<AppendedFileOptions, "retryMs" | "open"> {
   readonly output: OutputName;
   readonly report: (event: ProxyEvent) => void;
-  /** How long until what could not be written is tried again, in milliseconds; default a second. */
-  readonly retryMs?: number;
 }
 
 /**
@@ -38,6 +36,7 @@ export class OutputFile implements AsyncDisposable {
       failed: (error) => output.#failed(error),
       written: () => output.#written(),
       retryMs: options.retryMs,
+      open: options.open,
     });
     output.#writer = new LineWriter(output.#file, options);
     return output;
@@ -67,6 +66,8 @@ export class OutputFile implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer[Symbol.asyncDispose]();
     this.#file[Symbol.dispose]();
+    // The write under way, if it had to be given up, fails soon.
+    await this.#writer[Symbol.asyncDispose]();
   }
 
   #failed(error: unknown): void {

@@ -115,6 +115,24 @@ Deno.test("a disk that is full slows nobody, and is told on standard error once,
   assert.equal((await log()).split("file cannot be written").length, 2);
 });
 
+Deno.test("at SIGHUP the log is opened anew before the configuration, so that the new file tells of both", async () => {
+  await using scene = await OperatorScene.start({
+    toml: '[log]\nfile = "proxy.log"',
+    permissions: ["--allow-net", "--allow-read", "--allow-write"],
+  });
+  const log = join(scene.directory, "proxy.log");
+  await Deno.rename(log, `${log}.1`);
+  // A pipe is open when somebody reads it, and that may be later than a configuration takes.
+  assert((await new Deno.Command("mkfifo", { args: [log] }).output()).success);
+  scene.program.kill("SIGHUP");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.doesNotMatch(await scene.read("proxy.log.1"), /configuration reloaded/);
+  using reader = await Deno.open(log);
+  const bytes = new Uint8Array(4_096);
+  const length = await reader.read(bytes);
+  assert.match(new TextDecoder().decode(bytes.subarray(0, length ?? 0)), /configuration reloaded/);
+});
+
 Deno.test("a log that cannot be written is told on standard error, once", async () => {
   await using scene = await OperatorScene.start({
     toml: '[log]\nfile = "proxy.log"',

@@ -95,6 +95,22 @@ Deno.test("OutputFile on a full disk tells so once, keeps lines as long as there
   assert.deepEqual(lost(), [999]);
 });
 
+Deno.test("OutputFile is closed no sooner than the write under way is over", async () => {
+  const { promise: over, reject: fail } = Promise.withResolvers<number>();
+  let isOver = false;
+  const file = await OutputFile.open("log", {
+    ...{ output: "log", report: () => {} },
+    open: () =>
+      Promise.resolve({
+        write: () => over.finally(() => isOver = true),
+        close: () => setTimeout(() => fail(new Error("it is closed")), 50),
+      }),
+  });
+  file.write("a line\n");
+  await file[Symbol.asyncDispose]();
+  assert(isOver);
+});
+
 Deno.test("OutputFile writes what waited when the disk has room again, with a word where lines are missing", async () => {
   await using directory = await tempDirectory();
   const path = join(directory.path, "audit.jsonl");
