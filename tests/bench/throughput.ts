@@ -75,14 +75,14 @@ function askedIn<C extends Contender | Running>({ who }: Cell, all: readonly C[]
   return all.filter((one) => who === "everyone" || isPrincipal(one));
 }
 
-/** A program that carries runs for weeks: what V8 takes to compile in the first 100 000 transactions is not their price. */
+/**
+ * A program that carries runs for weeks: what V8 takes to compile in the first 100 000 transactions is not their price. Nor is
+ * that it must compile some of it anew after the first sessions have ended, which it had not foreseen: hence several runs.
+ */
 async function warmUp({ stage, effort }: Bench, all: readonly Running[]): Promise<void> {
+  const run = { protocol: "prepared", clients: 8, until: { seconds: effort.seconds } } as const;
   for (const running of all.filter(({ kind }) => RUN_BY_DENO.includes(kind))) {
-    await pgbench(stage, running, {
-      protocol: "prepared",
-      clients: 8,
-      until: { seconds: WARM_UP_RUNS * effort.seconds },
-    });
+    for (let runs = 0; runs < WARM_UP_RUNS; runs++) await pgbench(stage, running, run);
   }
 }
 
