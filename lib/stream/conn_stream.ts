@@ -31,6 +31,8 @@ export class ConnStream implements ByteStream {
   readonly keepsChunks = false;
   readonly #conn: Deno.Conn;
   #buffer = new Uint8Array(SMALL_BUFFER);
+  /** The last chunk, and so a part of the buffer: the next is often as long, and a view costs as much as a walk over headers. */
+  #chunk: Uint8Array = NOTHING;
   #smallReads = 0;
   /** Who is given what is read. */
   #taker: ChunkTaker | null = null;
@@ -50,8 +52,7 @@ export class ConnStream implements ByteStream {
 
   async read(): Promise<Uint8Array | null> {
     try {
-      const buffer = this.#buffer;
-      return this.#chunkOf(buffer, await this.#conn.read(buffer));
+      return this.#chunkOf(await this.#conn.read(this.#buffer));
     } catch (cause) {
       throw new StreamBroken(cause);
     }
@@ -59,7 +60,7 @@ export class ConnStream implements ByteStream {
 
   giveTo(taker: ChunkTaker): void {
     this.#taker = taker;
-    if (this.#buffer.length > RESTING_BUFFER && taker.isAtRest) this.#buffer = new Uint8Array(RESTING_BUFFER);
+    if (this.#buffer.length > RESTING_BUFFER && taker.isAtRest) this.#resize(RESTING_BUFFER);
     this.#conn.read(this.#buffer).then(this.#arrived, this.#unreadable);
   }
 
@@ -118,7 +119,7 @@ export class ConnStream implements ByteStream {
 
   readonly #arrived = (length: number | null): void => {
     const taker = this.#taker!;
-    const chunk = this.#chunkOf(this.#buffer, length);
+    const chunk = this.#chunkOf(length);
     if (chunk === null) return taker.ended();
     try {
       if (taker.take(chunk)) this.giveTo(taker);
@@ -147,23 +148,30 @@ export class ConnStream implements ByteStream {
     for (const sender of senders) sender.sent(broken);
   };
 
-  /** What was read, of the buffer that it was read into; `null` at the end. */
-  #chunkOf(buffer: Uint8Array, length: number | null): Uint8Array | null {
+  /** What was read into the buffer, as long as that is; `null` at the end. */
+  #chunkOf(length: number | null): Uint8Array | null {
     if (length === null) return null;
+    if (length !== this.#chunk.length) this.#chunk = this.#buffer.subarray(0, length);
+    const chunk = this.#chunk;
     this.#fitBuffer(length);
-    return length === buffer.length ? buffer : buffer.subarray(0, length);
+    return chunk;
   }
 
   #fitBuffer(lastLength: number): void {
     const size = this.#buffer.length;
-    if (lastLength === size && size < LARGE_BUFFER) this.#buffer = new Uint8Array(size * 4);
+    if (lastLength === size && size < LARGE_BUFFER) this.#resize(size * 4);
     if (lastLength > SMALL_BUFFER || size === SMALL_BUFFER) {
       this.#smallReads = 0;
       return;
     }
     if (++this.#smallReads < SMALL_READS_TO_SHRINK) return;
-    this.#buffer = new Uint8Array(SMALL_BUFFER);
+    this.#resize(SMALL_BUFFER);
     this.#smallReads = 0;
+  }
+
+  #resize(size: number): void {
+    this.#buffer = new Uint8Array(size);
+    this.#chunk = NOTHING;
   }
 }
 

@@ -81,6 +81,17 @@ Deno.test.each(
   },
 );
 
+Deno.test("ConnStream reads what is as long as what came before, in each buffer that it changes to", async () => {
+  using pair = await pairOf("conn");
+  const sending = pair.client.write(new Uint8Array(MEGABYTE));
+  for (let left = MEGABYTE; left > 0;) left -= (await pair.server.read())!.length;
+  await sending;
+  for (let byte = 0; byte < 70; byte++) {
+    await pair.client.write(Uint8Array.of(byte, byte));
+    assert.deepEqual(await pair.server.read(), Uint8Array.of(byte, byte));
+  }
+});
+
 Deno.test("ConnStream lends its chunks: the next read is into the same buffer", async () => {
   using pair = await pairOf("conn");
   assert.equal(pair.server.lendsChunks, true);
