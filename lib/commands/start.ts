@@ -37,8 +37,8 @@ export async function start(
   );
   const opening = openService(source, observation);
   onReload(() => {
-    // Whatever becomes of the reload: logs are moved away by somebody who knows nothing of the configuration. The new ones
-    // tell of it, so they are opened first.
+    // Whatever becomes of the reload: logs are moved away by somebody who knows nothing of the configuration. The new files
+    // are to tell of the reload, so they are opened first.
     const reopened = observation.reopen();
     // The file may have changed again since it was read: who asks for it while we begin gets it when we have begun.
     Promise.all([opening, reopened]).then(([service]) => service.reload()).catch(() => {});

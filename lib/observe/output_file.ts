@@ -66,7 +66,7 @@ export class OutputFile implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer[Symbol.asyncDispose]();
     this.#file[Symbol.dispose]();
-    // The write under way, if it had to be given up, fails soon.
+    // A write under way is over soon where the disk is full, and where it hangs it is waited for no longer than this.
     await this.#writer[Symbol.asyncDispose]();
   }
 

@@ -31,7 +31,10 @@ export class ConnStream implements ByteStream {
   readonly keepsChunks = false;
   readonly #conn: Deno.Conn;
   #buffer = new Uint8Array(SMALL_BUFFER);
-  /** The last chunk, and so a part of the buffer: the next is often as long, and a view costs as much as a walk over headers. */
+  /**
+   * The last chunk, which is the front of the buffer; of a new buffer, nothing. The next is often as long, and making a view
+   * costs as much as a walk over headers.
+   */
   #chunk: Uint8Array = NOTHING;
   #smallReads = 0;
   /** Who is given what is read. */
@@ -148,7 +151,10 @@ export class ConnStream implements ByteStream {
     for (const sender of senders) sender.sent(broken);
   };
 
-  /** What was read into the buffer, as long as that is; `null` at the end. */
+  /**
+   * The first `length` bytes of the buffer, which have just been read; `null` at the end. No other buffer comes while a read is
+   * under way, but where a login was given up, whose bytes nobody wants.
+   */
   #chunkOf(length: number | null): Uint8Array | null {
     if (length === null) return null;
     if (length !== this.#chunk.length) this.#chunk = this.#buffer.subarray(0, length);

@@ -77,7 +77,7 @@ function askedIn<C extends Contender | Running>({ who }: Cell, all: readonly C[]
 
 /**
  * A program that carries runs for weeks: what V8 takes to compile in the first 100 000 transactions is not their price. Nor is
- * that it must compile some of it anew after the first sessions have ended, which it had not foreseen: hence several runs.
+ * what it compiles once more when the first sessions have ended: hence several runs.
  */
 async function warmUp({ stage, effort }: Bench, all: readonly Running[]): Promise<void> {
   const run = { protocol: "prepared", clients: 8, until: { seconds: effort.seconds } } as const;
