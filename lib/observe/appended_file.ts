@@ -45,6 +45,9 @@ export class AppendedFile implements LineSink, Disposable {
   #file: OpenFile;
   /** The file to go on in, once it may be changed. */
   #next: OpenFile | null = null;
+  /** Settles when nothing is being opened; and what comes behind it, if that is asked for. */
+  #opened: Promise<void> = Promise.resolve();
+  #reopening: Promise<void> | null = null;
   #isWriting = false;
   #isClosed = false;
   #stopWaiting: () => void = () => {};
@@ -63,8 +66,20 @@ export class AppendedFile implements LineSink, Disposable {
     return new AppendedFile(path, await open(path), { retryMs, open, ...events });
   }
 
-  /** Opens it anew by its path. Rejects with the error of the system: then the old one stays in use. */
-  async reopen(): Promise<void> {
+  /**
+   * Opens it anew by its path. Rejects with the error of the system: then the old one stays in use. Asked again and again it
+   * opens one after the other: each may hold a thread for seconds, and Deno has but 32 for files and for names of hosts.
+   */
+  reopen(): Promise<void> {
+    return this.#reopening ??= this.#opened.then(() => {
+      this.#reopening = null;
+      const opening = this.#openAnew();
+      this.#opened = opening.catch(() => {});
+      return opening;
+    });
+  }
+
+  async #openAnew(): Promise<void> {
     const next = await this.#options.open(this.#path);
     if (this.#isClosed) return next.close();
     this.#next?.close();
@@ -130,6 +145,19 @@ async function openToAppend(path: string): Promise<OpenFile> {
   const timer = setTimeout(() => resolve(null), OPEN_TIMEOUT_MS);
   const file = await Promise.race([opening, timeUp]).finally(() => clearTimeout(timer));
   if (file !== null) return file;
-  opening.then((late) => late.close(), () => {});
+  const givenUp = opening.then((late) => late.close(), () => {});
+  if (await letGo(path)) await givenUp;
   throw new Error("it takes too long to open: if it is a pipe, something must read from it");
+}
+
+/** Has whoever waits for a reader of a pipe wait no longer, who would hold a thread for ever; whether it is a pipe. */
+async function letGo(path: string): Promise<boolean> {
+  try {
+    if (!(await Deno.stat(path)).isFifo) return false;
+    // To read and to write: this never waits.
+    using _both = await Deno.open(path, { read: true, write: true });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -53,3 +53,26 @@ Deno.test("reloads that cannot be served leave nothing of theirs behind, and do 
     },
   );
 });
+
+Deno.test("a log moved away for a pipe which nobody reads holds up no login, however often it is to be opened anew", async () => {
+  await using scene = await OperatorScene.start({
+    toml: '[log]\nfile = "proxy.log"\n[audit]\nfile = "audit.jsonl"',
+    permissions: ["--allow-net", "--allow-read", "--allow-write"],
+  });
+  for (const name of ["proxy.log", "audit.jsonl"]) {
+    const file = join(scene.directory, name);
+    await Deno.rename(file, `${file}.1`);
+    assert((await new Deno.Command("mkfifo", { args: [file] }).output()).success);
+  }
+  for (let time = 0; time < 50; time++) {
+    scene.program.kill("SIGHUP");
+    // Signals sent at once would be one.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const asked = performance.now();
+  await scene.visit();
+  assert(performance.now() - asked < 2_000);
+  const told =
+    /cannot be written output=log path=\S+ reason="it could not be opened anew.*something must read from it"/;
+  await scene.program.until(told, () => scene.read("proxy.log.1"));
+});

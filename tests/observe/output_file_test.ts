@@ -142,6 +142,40 @@ Deno.test("OutputFile waits for nobody who holds a pipe and reads nothing", asyn
   await file[Symbol.asyncDispose]();
 });
 
+Deno.test("AppendedFile that nobody reads from is opened in vain, and leaves no open under way", async () => {
+  await using directory = await tempDirectory();
+  const path = join(directory.path, "pipe");
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  const opening = AppendedFile.open(path, { failed: () => {}, written: () => {} });
+  await assert.rejects(opening, /it takes too long to open: if it is a pipe, something must read from it$/);
+});
+
+Deno.test("AppendedFile asked to reopen again and again opens one after the other, and goes on where one fails", async () => {
+  const opens: PromiseWithResolvers<OpenFile>[] = [];
+  const opening = AppendedFile.open("log", {
+    ...{ failed: () => {}, written: () => {} },
+    open: () => {
+      opens.push(Promise.withResolvers());
+      return opens.at(-1)!.promise;
+    },
+  });
+  opens[0].resolve(new FakeFile(100));
+  using file = await opening;
+  const asked = Promise.all(Array.from({ length: 40 }, () => file.reopen()));
+  await waitUntil(() => opens.length === 2, { what: "the file to be opened anew" });
+  const askedMeanwhile = file.reopen();
+  opens[1].resolve(new FakeFile(100));
+  await asked;
+  await waitUntil(() => opens.length === 3, { what: "the file to be opened once more" });
+  opens[2].reject(new Error("it is gone"));
+  await assert.rejects(askedMeanwhile, /^Error: it is gone$/);
+  const askedAtLast = file.reopen();
+  await waitUntil(() => opens.length === 4, { what: "the file to be opened at last" });
+  opens[3].resolve(new FakeFile(100));
+  await askedAtLast;
+  assert.equal(opens.length, 4);
+});
+
 Deno.test("AppendedFile tears no line in two between an old file and a new one", async () => {
   const files = [new FakeFile(14), new FakeFile(100)];
   let opened = 0;
