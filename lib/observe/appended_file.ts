@@ -141,12 +141,11 @@ export class AppendedFile implements LineSink, Disposable {
 /** A pipe is not open before somebody reads from it, and nobody may: that must hold up neither a start nor reloads. */
 async function openToAppend(path: string): Promise<OpenFile> {
   const opening = Deno.open(path, { append: true, create: true, mode: MODE });
-  const { promise: timeUp, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), OPEN_TIMEOUT_MS);
-  const file = await Promise.race([opening, timeUp]).finally(() => clearTimeout(timer));
+  const file = await inTime(opening);
   if (file !== null) return file;
   const givenUp = opening.then((late) => late.close(), () => {});
-  if (await letGo(path)) await givenUp;
+  // Unless another pipe has taken its place meanwhile.
+  if (await letGo(path)) await inTime(givenUp);
   throw new Error("it takes too long to open: if it is a pipe, something must read from it");
 }
 
@@ -160,4 +159,11 @@ async function letGo(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** What it settles with; `null` when that takes too long. */
+async function inTime<T>(promise: Promise<T>): Promise<T | null> {
+  const { promise: timeUp, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), OPEN_TIMEOUT_MS);
+  return await Promise.race([promise, timeUp]).finally(() => clearTimeout(timer));
 }

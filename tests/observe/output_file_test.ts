@@ -150,6 +150,22 @@ Deno.test("AppendedFile that nobody reads from is opened in vain, and leaves no 
   await assert.rejects(opening, /it takes too long to open: if it is a pipe, something must read from it$/);
 });
 
+Deno.test("AppendedFile gives up a pipe that another has taken the place of meanwhile", async () => {
+  await using directory = await tempDirectory();
+  const path = join(directory.path, "pipe");
+  const makePipe = (place: string) => new Deno.Command("mkfifo", { args: [place] }).output();
+  await makePipe(path);
+  const opening = AppendedFile.open(path, { failed: () => {}, written: () => {} });
+  // It waits in the first pipe by then.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await Deno.rename(path, `${path}.1`);
+  await makePipe(path);
+  await assert.rejects(opening, /it takes too long to open/);
+  // There it waits still: it goes on, and closes what nobody wants any more.
+  using reader = await Deno.open(`${path}.1`);
+  assert.equal(await reader.read(new Uint8Array(1)), null);
+});
+
 Deno.test("AppendedFile asked to reopen again and again opens one after the other, and goes on where one fails", async () => {
   const opens: PromiseWithResolvers<OpenFile>[] = [];
   const opening = AppendedFile.open("log", {
