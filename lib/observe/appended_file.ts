@@ -1,3 +1,4 @@
+import { startTimer, untilDue } from "../timers.ts";
 import type { LineSink } from "./line_writer.ts";
 
 /** What becomes of a file that lines are appended to. */
@@ -45,7 +46,7 @@ export class AppendedFile implements LineSink, Disposable {
   #file: OpenFile;
   /** The file to go on in, once it may be changed. */
   #next: OpenFile | null = null;
-  /** Settles when nothing is being opened; and what comes behind it, if that is asked for. */
+  /** Settles when nothing is being opened; and the one that is to come then, which all share who ask meanwhile. */
   #opened: Promise<void> = Promise.resolve();
   #reopening: Promise<void> | null = null;
   #isWriting = false;
@@ -141,11 +142,13 @@ export class AppendedFile implements LineSink, Disposable {
 /** A pipe is not open before somebody reads from it, and nobody may: that must hold up neither a start nor reloads. */
 async function openToAppend(path: string): Promise<OpenFile> {
   const opening = Deno.open(path, { append: true, create: true, mode: MODE });
-  const file = await inTime(opening);
+  const { promise: timeUp, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), OPEN_TIMEOUT_MS);
+  const file = await Promise.race([opening, timeUp]).finally(() => clearTimeout(timer));
   if (file !== null) return file;
   const givenUp = opening.then((late) => late.close(), () => {});
   // Unless another pipe has taken its place meanwhile.
-  if (await letGo(path)) await inTime(givenUp);
+  if (await letGo(path)) await untilDue(OPEN_TIMEOUT_MS, { after: startTimer, isOver: givenUp });
   throw new Error("it takes too long to open: if it is a pipe, something must read from it");
 }
 
@@ -159,11 +162,4 @@ async function letGo(path: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** What it settles with; `null` when that takes too long. */
-async function inTime<T>(promise: Promise<T>): Promise<T | null> {
-  const { promise: timeUp, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), OPEN_TIMEOUT_MS);
-  return await Promise.race([promise, timeUp]).finally(() => clearTimeout(timer));
 }
